@@ -1,0 +1,66 @@
+# Compiler settings, and the two functions with which every room and its tests are declared.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(absl REQUIRED)
+find_package(spdlog REQUIRED)
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3)
+pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+
+add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers -fno-omit-frame-pointer
+                    -fstack-protector-strong)
+add_compile_definitions(_FILE_OFFSET_BITS=64 CPPHTTPLIB_OPENSSL_SUPPORT SPDLOG_COMPILED_LIB)
+include_directories(${CMAKE_SOURCE_DIR}/src)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+if(KEYHOLD_SANITIZE)
+  add_compile_options(-fsanitize=${KEYHOLD_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${KEYHOLD_SANITIZE})
+endif()
+
+# keyhold_room(NAME [DEPS rooms...] [LIBS libraries...]): the library of src/NAME, from every .cc in it but main.cc.
+function(keyhold_room NAME)
+  cmake_parse_arguments(R "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${NAME}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  add_library(keyhold_${NAME} STATIC ${sources})
+  set(rooms ${R_DEPS})
+  list(TRANSFORM rooms PREPEND keyhold_)
+  target_link_libraries(keyhold_${NAME} PUBLIC ${rooms} ${R_LIBS} absl::status absl::statusor absl::strings absl::time
+                        spdlog::spdlog Threads::Threads)
+endfunction()
+
+# keyhold_test(NAME [DEPS rooms...] [LIBS libraries...]): NAME_test, from tests/NAME/*_test.cc and the helpers
+# beside them; and one fuzzer for each tests/NAME/*_fuzzer.cc.
+function(keyhold_test NAME)
+  cmake_parse_arguments(T "" "" "DEPS;LIBS" ${ARGN})
+  set(rooms ${NAME} ${T_DEPS})
+  list(TRANSFORM rooms PREPEND keyhold_)
+  set(dir ${CMAKE_SOURCE_DIR}/tests/${NAME})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "(_fuzzer|_main)\\.cc$")
+  add_executable(${NAME}_test ${sources})
+  target_include_directories(${NAME}_test PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_definitions(${NAME}_test PRIVATE KEYHOLD_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${NAME}_test PRIVATE ${rooms} ${T_LIBS} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${NAME}_test DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${NAME} TIMEOUT 300)
+  if(KEYHOLD_FUZZ)
+    file(GLOB fuzzers CONFIGURE_DEPENDS ${dir}/*_fuzzer.cc)
+    foreach(fuzzer ${fuzzers})
+      get_filename_component(target ${fuzzer} NAME_WE)
+      add_executable(${target} ${fuzzer})
+      target_link_libraries(${target} PRIVATE ${rooms} ${T_LIBS} -fsanitize=fuzzer)
+    endforeach()
+  endif()
+endfunction()
