@@ -1,0 +1,130 @@
+// The key ring: a store's wrapped store key, its wrapped data keys, and the history of its CMEK keys.
+//
+// The file `keyring` in the store's directory, format in docs/formats/keyring.md and format.h. It is bound to
+// cluster, region and store, authenticated as a whole under a key derived from the store key, and replaced
+// atomically: a crash at any point leaves the old or the new ring. In clear the keys are in this process's
+// secret memory alone, and wiped when the KeyRing goes.
+//
+// An older copy put back authenticates: it is noticed only by who knows the epoch that the ring once had
+// (Expected::min_epoch).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/posix.h"
+#include "crypto/random.h"
+#include "keyring/data_keys.h"
+#include "kms/kms.h"
+
+namespace keyhold::keyring {
+
+inline constexpr char kFileName[] = "keyring";
+
+// What a store's wraps are bound to. Ids of 1 to 255 bytes, printable ASCII.
+struct Identity {
+  std::string cluster_id;
+  std::string region;
+  std::string store_id;
+
+  bool operator==(const Identity&) const = default;
+};
+
+// The binding as a KMS takes it: "keyhold:cluster", "keyhold:region", "keyhold:store".
+kms::Context ToContext(const Identity& identity);
+
+// Where the ring lives and what it works with. All must outlive the KeyRing; `dir` is an open directory.
+struct Place {
+  Posix& posix;
+  int dir;
+  crypto::Random& random;
+  Clock& clock;
+};
+
+// What the caller knows about the ring that it opens.
+struct Expected {
+  std::optional<Identity> identity;
+  uint64_t min_epoch = 0;
+};
+
+// A CMEK key (or NULL_KMS) that wraps or wrapped the store key.
+struct KeyRecord {
+  kms::KeySpec spec;
+  bool active = false;       // it wraps the store key now; exactly one does
+  bool guards_data = false;  // data keys from its time are still in use: data is not yet re-encrypted
+  absl::Time created_at;     // when it came into force
+  absl::Time updated_at;     // when that last changed
+};
+
+enum class DataKeyState : uint8_t { kActive = 1, kRetired = 2, kDestroyed = 3 };
+
+struct DataKeyRecord {
+  DataKeyId id = 0;
+  DataKeyState state = DataKeyState::kActive;
+  absl::Time created_at;
+  absl::Time updated_at;
+};
+
+struct Info {
+  Identity identity;
+  uint64_t epoch = 0;                    // grows with every write of the file
+  std::vector<KeyRecord> keys;           // newest first; the first is the active one
+  std::vector<DataKeyRecord> data_keys;  // by id
+};
+
+// Safe to use from any thread; Active, Find and GetInfo never wait for the KMS or the disk. After a failed
+// change the ring in memory is as before; the file is the old or the new one, and either opens all data.
+class KeyRing final : public DataKeySource {
+ public:
+  // A new ring with a fresh store key, wrapped by `kms`, and one data key. kAlreadyExists when there is a
+  // file already.
+  static StatusOr<std::unique_ptr<KeyRing>> Create(const Place& place, const Identity& identity,
+                                                   kms::Kms& kms, absl::Duration budget);
+
+  // Unwraps the ring with `kms`, which must be the KMS of PeekKeyRing().spec; its kKms* causes pass through
+  // untouched. kNotFound: no file. kCorrupt: damaged, or it does not authenticate. kFailedPrecondition: a
+  // newer format, another store's ring, another key, or an older copy (`expected`).
+  static StatusOr<std::unique_ptr<KeyRing>> Open(const Place& place, const Expected& expected, kms::Kms& kms,
+                                                 absl::Duration budget);
+  ~KeyRing() override;
+
+  // A new store key, wrapped by `next`, the data keys wrapped anew by it, and a new active data key: one
+  // atomic replace. From NULL_KMS this is "enable", else "rotate"; the same spec means a new version of the
+  // key. kFailedPrecondition to NULL_KMS: CMEK cannot be disabled.
+  Status Rewrap(kms::Kms& next, absl::Duration budget);
+
+  // Proves that `kms` still unwraps this ring's store key. kKmsCorrupt when it gives another one.
+  Status Probe(kms::Kms& kms, absl::Duration budget) const;
+
+  // A new active data key; the old one is retired.
+  StatusOr<DataKeyId> AddDataKey();
+
+  // Forgets a retired key for good: blocks still under it can never be read again. kFailedPrecondition for
+  // the active key; OK when it is destroyed already.
+  Status DestroyDataKey(DataKeyId id);
+
+  Info GetInfo() const;
+
+  DataKeyId Active() const override;
+  StatusOr<DataKey> Find(DataKeyId id) const override;
+
+ private:
+  class Impl;
+  explicit KeyRing(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+// What a ring's file says about itself, before any unwrap: NOT authenticated, good only for choosing which
+// KMS to ask. Errors as of Open.
+struct Peeked {
+  kms::KeySpec spec;
+  Identity identity;
+  uint64_t epoch = 0;
+};
+StatusOr<Peeked> PeekKeyRing(Posix& posix, int dir);
+
+}  // namespace keyhold::keyring

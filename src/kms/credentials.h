@@ -1,0 +1,43 @@
+// The platform's own credentials and the way to the clouds, from environment variables.
+//
+// This room never reads the environment: app hands over the variables as a value. The names are the vendors'
+// own, so that a node runs with what aws runs with:
+//   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+//   AWS_SHARED_CREDENTIALS_FILE, AWS_PROFILE (default: "default")
+//   HTTPS_PROXY or https_proxy, NO_PROXY or no_proxy, AWS_CA_BUNDLE
+// https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/posix.h"
+#include "base/status.h"
+#include "kms/http.h"
+
+namespace keyhold::kms {
+
+// Variable name to value.
+using Environment = std::map<std::string, std::string>;
+
+// The names above: what app reads, and what a parent passes on to a node.
+std::span<const char* const> EnvironmentNames();
+
+// Proxy and CA file of `environment`.
+HttpOptions HttpOptionsFrom(const Environment& environment);
+
+// Where credentials come from. Safe to use from any thread.
+class AwsCredentialSource {
+ public:
+  virtual ~AwsCredentialSource() = default;
+  // Valid credentials, fetched or renewed within `budget`. kKmsBadCredentials when there are none.
+  virtual StatusOr<std::shared_ptr<const AwsCredentials>> Get(absl::Duration budget) = 0;
+};
+
+// The variables if AWS_ACCESS_KEY_ID is set, else the profile in the shared credentials file, read again at
+// each Get so that a rotated key is used at once. `posix` must outlive the source.
+std::unique_ptr<AwsCredentialSource> NewPlatformCredentials(const Environment& environment, Posix& posix);
+
+}  // namespace keyhold::kms

@@ -1,0 +1,55 @@
+// Key specs: which CMEK key, and as whom to use it.
+//
+// A key spec comes from a user and decides whom Keyhold talks to, so everything about it is checked before
+// anything is sent: size, fields, characters, and the exact form of its cloud's key names. The host of a KMS
+// is derived from partition and region alone, by a table; nothing in a key spec can lead elsewhere.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace keyhold::kms {
+
+// CMEKKeyType of the Cloud API. The numbers are stored in key rings: never reuse one.
+enum class KeyType : uint8_t { kNullKms = 0, kAwsKms = 1, kGcpCloudKms = 2, kAzureKeyVault = 3 };
+
+inline constexpr size_t kMaxKeySpecSize = 64 << 10;  // bytes of JSON
+inline constexpr size_t kMaxUriSize = 2048;          // bytes, as AWS KMS has it for KeyId
+
+// Values only: one that did not come from the functions below has not been checked.
+struct KeySpec {
+  KeyType type = KeyType::kNullKms;
+  std::string uri;             // AWS_KMS: a key ARN. NULL_KMS: empty
+  std::string auth_principal;  // AWS_KMS: an IAM role's or user's ARN. Empty: the platform's own principal
+
+  bool operator==(const KeySpec&) const = default;
+};
+
+// The key spec of the platform's own key, under which a store is before CMEK is enabled.
+inline KeySpec NullKmsSpec() { return KeySpec{}; }
+
+// The Cloud API's name: "AWS_KMS". Never null.
+std::string_view KeyTypeName(KeyType type);
+
+// A key spec as a user writes it: {"type","uri","auth_principal"}, the last optional. kInvalidArgument names
+// what is wrong and how it should be; NULL_KMS, aliases and unknown fields are refused. kUnimplemented for
+// the clouds that are not built yet.
+StatusOr<KeySpec> ParseKeySpec(std::string_view json_text);
+StatusOr<KeySpec> KeySpecFromJson(const nlohmann::json& json);
+
+// The same checks on the three fields.
+StatusOr<KeySpec> MakeKeySpec(std::string_view type, std::string_view uri, std::string_view auth_principal);
+
+nlohmann::json ToJson(const KeySpec& spec);
+
+// The region that the key lives in ("us-east-1"); empty for NULL_KMS.
+std::string RegionOf(const KeySpec& spec);
+
+// kKmsWrongKey unless the key is in `region`, the cluster's. Always OK for NULL_KMS.
+Status CheckRegion(const KeySpec& spec, std::string_view region);
+
+}  // namespace keyhold::kms
