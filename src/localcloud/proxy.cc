@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <optional>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -259,13 +260,15 @@ class Proxy::Server : public httplib::Server {
     ConnectionStream stream(connection);
     tunnel_ = &tunnel;
     bool close = false;
-    bool served = true;
-    while (served && !close && connection.WaitForRequest(limits_.idle)) {
+    while (!close && connection.WaitForRequest(limits_.idle)) {
       connection.StartRequest(limits_.request, limits_.head);
-      served = process_request(stream, false, close, [&connection](httplib::Request&) {
+      bool parsed = false;
+      bool served = process_request(stream, false, close, [&](httplib::Request&) {
         // The head is read: now the body, with room for the framing of chunks.
         connection.ExtendLimit(2 * kMaxBodySize);
+        parsed = true;
       });
+      if (!served || !parsed) break;
     }
     tunnel_ = nullptr;
   }
