@@ -21,11 +21,11 @@ namespace keyhold::gateway {
 
 // What a client may take before it has said who it is, and how much the gateway holds for it afterwards.
 struct GatewayLimits {
-  int max_sessions = 4000;            // connections of any state; the next one is told 53300
-  int max_starting = 1000;            // of these, not yet relayed; the next one is closed without a word
-  int startup_timeout_ms = 15'000;    // from accept to a whole startup message, TLS handshake included
-  int end_timeout_ms = 1'000;         // what Lock() gives a client to take the message that is on its way
-  size_t max_rewrite_bytes = 4 << 20; // a longer statement is relayed as it is
+  int max_sessions = 4000;             // connections of any state; the next one is told 53300
+  int max_starting = 1000;             // of these, not yet relayed; the next one is closed without a word
+  int startup_timeout_ms = 15'000;     // from accept to a whole startup message, TLS handshake included
+  int end_timeout_ms = 1'000;          // what Lock() gives a client to take the message that is on its way
+  size_t max_rewrite_bytes = 4 << 20;  // a longer statement is relayed as it is
 };
 
 // The value of a cluster setting, asked for at every SHOW. Called on the gateway's threads; must not block.
