@@ -1,0 +1,141 @@
+#include "kms/aws/sts.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_format.h"
+#include "kms/aws/arn.h"
+#include "kms/text.h"
+
+namespace keyhold::kms::aws {
+namespace {
+
+constexpr std::string_view kSessionName = "keyhold";
+
+Status NotUnderstood(std::string_view what) {
+  return Error(Cause::kKmsCorrupt, StrCat({"AWS STS answered something that is not understood: ", what}));
+}
+
+std::string FormEncode(const std::map<std::string, std::string>& form) {
+  constexpr std::string_view kUnreserved = "-._~";
+  std::string out;
+  for (const auto& [name, value] : form) {
+    out += (out.empty() ? "" : "&") + name + "=";
+    for (const char c : value) {
+      const bool plain =
+          std::isalnum(static_cast<unsigned char>(c)) != 0 || kUnreserved.find(c) != std::string_view::npos;
+      out += plain ? std::string(1, c) : absl::StrFormat("%%%02X", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+struct Entity {
+  std::string_view name;
+  char character;
+};
+constexpr std::array kEntities = {Entity{"&amp;", '&'}, Entity{"&lt;", '<'}, Entity{"&gt;", '>'},
+                                  Entity{"&quot;", '"'}, Entity{"&apos;", '\''}};
+
+StatusOr<crypto::SecretBytes> DecodeEntities(std::string_view text) {
+  crypto::SecretBytes decoded(text.size());
+  size_t size = 0;
+  while (!text.empty()) {
+    char c = text.front();
+    size_t used = 1;
+    if (c == '&') {
+      const auto* entity = std::find_if(kEntities.begin(), kEntities.end(),
+                                        [&](const Entity& e) { return text.starts_with(e.name); });
+      if (entity == kEntities.end()) return NotUnderstood("an XML entity");
+      c = entity->character;
+      used = entity->name.size();
+    }
+    decoded.ExposeMutable()[size++] = static_cast<uint8_t>(c);
+    text.remove_prefix(used);
+  }
+  return crypto::SecretBytes::CopyOf(decoded.Expose().first(size));
+}
+
+std::string TextOr(std::string_view xml, std::string_view name) {
+  const auto text = XmlText(xml, name);
+  return text.ok() ? std::string(text->ExposeText()) : std::string();
+}
+
+Failure ParseFailure(const HttpResponse& response) {
+  const std::string_view xml = response.body.ExposeText();
+  return {response.status, TextOr(xml, "Code"), TextOr(xml, "Message")};
+}
+
+}  // namespace
+
+StatusOr<crypto::SecretBytes> XmlText(std::string_view xml, std::string_view name) {
+  const std::string open = StrCat({"<", name, ">"});
+  const std::string close = StrCat({"</", name, ">"});
+  const size_t start = xml.find(open);
+  if (start == std::string_view::npos) return NotUnderstood(StrCat({"no element ", name}));
+  const std::string_view rest = xml.substr(start + open.size());
+  const size_t end = rest.find(close);
+  const std::string_view text = rest.substr(0, end);
+  if (end == std::string_view::npos || text.find('<') != std::string_view::npos ||
+      rest.find(open) != std::string_view::npos) {
+    return NotUnderstood(StrCat({"the element ", name}));
+  }
+  return DecodeEntities(text);
+}
+
+Sts::Sts(const Caller& caller, std::string partition, std::string region)
+    : caller_(caller),
+      endpoint_{ServiceHost("sts", partition, region),
+                region,
+                "sts",
+                "application/x-www-form-urlencoded; charset=utf-8",
+                {}} {}
+
+StatusOr<HttpResponse> Sts::Call(const std::map<std::string, std::string>& form, AwsCredentialSource& source,
+                                 const Attempt& attempt, absl::Duration budget) const {
+  const std::string body = FormEncode(form);
+  const auto read_failure = [&](const HttpResponse& response) {
+    const Failure failure = ParseFailure(response);
+    return ToStatus(failure, attempt, CauseOfFailure(failure));
+  };
+  return caller_.Send(endpoint_, crypto::SecretBytes::CopyOf(crypto::AsBytes(body)), source, attempt.action,
+                      read_failure, budget);
+}
+
+StatusOr<std::string> Sts::CallerArn(AwsCredentialSource& source, absl::Duration budget) const {
+  KEYHOLD_ASSIGN_OR_RETURN(
+      const HttpResponse answer,
+      Call({{"Action", "GetCallerIdentity"}, {"Version", "2011-06-15"}}, source,
+           {"sts:GetCallerIdentity", endpoint_.host, "the platform's principal"}, budget));
+  KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes arn, XmlText(answer.body.ExposeText(), "Arn"));
+  return std::string(arn.ExposeText());
+}
+
+StatusOr<std::shared_ptr<const AwsCredentials>> Sts::AssumeRole(const std::string& role_arn,
+                                                                const std::string& external_id,
+                                                                AwsCredentialSource& source,
+                                                                absl::Duration budget) const {
+  std::map<std::string, std::string> form = {{"Action", "AssumeRole"},
+                                             {"Version", "2011-06-15"},
+                                             {"RoleArn", role_arn},
+                                             {"RoleSessionName", std::string(kSessionName)}};
+  if (!external_id.empty()) form["ExternalId"] = external_id;
+  KEYHOLD_ASSIGN_OR_RETURN(
+      const HttpResponse answer,
+      Call(form, source, {"sts:AssumeRole", role_arn, "the platform's principal"}, budget));
+  const std::string_view xml = answer.body.ExposeText();
+  KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes id, XmlText(xml, "AccessKeyId"));
+  KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes expires, XmlText(xml, "Expiration"));
+  auto credentials = std::make_shared<AwsCredentials>();
+  credentials->access_key_id = std::string(id.ExposeText());
+  KEYHOLD_ASSIGN_OR_RETURN(credentials->secret_access_key, XmlText(xml, "SecretAccessKey"));
+  KEYHOLD_ASSIGN_OR_RETURN(credentials->session_token, XmlText(xml, "SessionToken"));
+  std::string problem;
+  if (!absl::ParseTime(absl::RFC3339_full, std::string(expires.ExposeText()), &credentials->expires,
+                       &problem)) {
+    return NotUnderstood(StrCat({"Expiration: ", problem}));
+  }
+  return std::shared_ptr<const AwsCredentials>(std::move(credentials));
+}
+
+}  // namespace keyhold::kms::aws

@@ -1,0 +1,148 @@
+#include "kms/key_spec.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "kms/aws/arn.h"
+#include "kms/text.h"
+
+namespace keyhold::kms {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::string_view, 4> kTypeNames = {"NULL_KMS", "AWS_KMS", "GCP_CLOUD_KMS",
+                                                        "AZURE_KEY_VAULT"};
+constexpr std::array<std::string_view, 3> kFields = {"type", "uri", "auth_principal"};
+constexpr std::string_view kExample =
+    R"({"type":"AWS_KMS","uri":"arn:aws:kms:REGION:ACCOUNT:key/KEY-ID","auth_principal":"arn:aws:iam::ACCOUNT:role/NAME"})";
+
+Status Bad(std::string_view what) { return Error(Cause::kInvalidArgument, what); }
+
+// Parses without building more than a key spec can hold: nesting and doubled fields end it.
+class Parser {
+ public:
+  StatusOr<json> Parse(std::string_view text) {
+    json parsed = json::parse(
+        text.begin(), text.end(),
+        [this](int depth, json::parse_event_t event, json& value) { return Visit(depth, event, value); },
+        /*allow_exceptions=*/false);
+    if (!problem_.ok()) return problem_;
+    if (parsed.is_discarded()) return Bad(StrCat({"the key spec is not JSON; write it as ", kExample}));
+    return parsed;
+  }
+
+ private:
+  bool Visit(int depth, json::parse_event_t event, json& value) {
+    const bool opens =
+        event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+    if (opens && depth > 0)
+      problem_ = Bad("the fields of a key spec are plain strings; one of them is nested");
+    if (event == json::parse_event_t::key && !names_.insert(value.get<std::string>()).second) {
+      problem_ = Bad(StrCat({"the key spec has the field ", Quoted(value.get<std::string>()), " twice"}));
+    }
+    return problem_.ok();
+  }
+
+  std::set<std::string> names_;
+  Status problem_;
+};
+
+StatusOr<std::string> StringField(const json& spec, std::string_view name, bool required) {
+  const auto found = spec.find(std::string(name));
+  if (found == spec.end()) {
+    if (!required) return std::string();
+    return Bad(StrCat({"the key spec has no field \"", name, "\"; write it as ", kExample}));
+  }
+  if (!found->is_string()) return Bad(StrCat({"the field \"", name, "\" of the key spec must be a string"}));
+  return found->get<std::string>();
+}
+
+Status CheckText(std::string_view name, std::string_view value) {
+  if (value.size() > kMaxUriSize)
+    return Bad(StrCat({"\"", name, "\" of the key spec is longer than 2048 bytes"}));
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (plain) return OkStatus();
+  return Bad(StrCat(
+      {"\"", name, "\" of the key spec has characters that no key or principal has: ", Quoted(value)}));
+}
+
+Status CheckAws(const KeySpec& spec) {
+  KEYHOLD_ASSIGN_OR_RETURN(const aws::KeyArn key, aws::ParseKeyArn(spec.uri));
+  if (spec.auth_principal.empty()) return OkStatus();
+  KEYHOLD_ASSIGN_OR_RETURN(const aws::PrincipalArn who, aws::ParsePrincipalArn(spec.auth_principal));
+  if (who.partition == key.partition) return OkStatus();
+  return Bad(
+      StrCat({"auth_principal ", Quoted(spec.auth_principal), " is in another AWS partition than the key"}));
+}
+
+}  // namespace
+
+std::string_view KeyTypeName(KeyType type) { return kTypeNames[static_cast<size_t>(type)]; }
+
+StatusOr<KeySpec> ParseKeySpec(std::string_view json_text) {
+  if (json_text.size() > kMaxKeySpecSize) return Bad("the key spec is longer than 64 KiB");
+  KEYHOLD_ASSIGN_OR_RETURN(const json parsed, Parser().Parse(json_text));
+  return KeySpecFromJson(parsed);
+}
+
+StatusOr<KeySpec> KeySpecFromJson(const json& spec) {
+  if (!spec.is_object()) return Bad(StrCat({"a key spec is a JSON object such as ", kExample}));
+  for (const auto& [name, value] : spec.items()) {
+    if (std::find(kFields.begin(), kFields.end(), name) == kFields.end()) {
+      return Bad(StrCat(
+          {"the key spec has an unknown field ", Quoted(name), "; known are type, uri and auth_principal"}));
+    }
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string type, StringField(spec, "type", true));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string uri, StringField(spec, "uri", true));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string principal, StringField(spec, "auth_principal", false));
+  return MakeKeySpec(type, uri, principal);
+}
+
+StatusOr<KeySpec> MakeKeySpec(std::string_view type, std::string_view uri, std::string_view auth_principal) {
+  const auto* name = std::find(kTypeNames.begin(), kTypeNames.end(), type);
+  if (name == kTypeNames.end()) {
+    return Bad(StrCat({"the key spec's type ", Quoted(type),
+                       " is unknown; it is one of AWS_KMS, GCP_CLOUD_KMS, AZURE_KEY_VAULT"}));
+  }
+  KEYHOLD_RETURN_IF_ERROR(CheckText("uri", uri));
+  KEYHOLD_RETURN_IF_ERROR(CheckText("auth_principal", auth_principal));
+  KeySpec spec{static_cast<KeyType>(name - kTypeNames.begin()), std::string(uri),
+               std::string(auth_principal)};
+  switch (spec.type) {
+    case KeyType::kNullKms:
+      return Bad(
+          "NULL_KMS is the platform's own key and cannot be chosen; give a key of your own cloud's KMS");
+    case KeyType::kAwsKms:
+      KEYHOLD_RETURN_IF_ERROR(CheckAws(spec));
+      return spec;
+    case KeyType::kGcpCloudKms:
+    case KeyType::kAzureKeyVault:
+      break;
+  }
+  return Error(Cause::kUnimplemented,
+               StrCat({"keys of type ", type, " are not supported by this version; use an AWS_KMS key"}));
+}
+
+json ToJson(const KeySpec& spec) {
+  json out = {{"type", std::string(KeyTypeName(spec.type))}, {"uri", spec.uri}};
+  if (!spec.auth_principal.empty()) out["auth_principal"] = spec.auth_principal;
+  return out;
+}
+
+std::string RegionOf(const KeySpec& spec) {
+  const auto key = aws::ParseKeyArn(spec.uri);
+  return spec.type == KeyType::kAwsKms && key.ok() ? key->region : std::string();
+}
+
+Status CheckRegion(const KeySpec& spec, std::string_view region) {
+  if (spec.type == KeyType::kNullKms || RegionOf(spec) == region) return OkStatus();
+  return Error(Cause::kKmsWrongKey,
+               StrCat({"the key ", spec.uri, " is in region ", RegionOf(spec), ", the cluster is in ", region,
+                       "; give a key of region ", region}));
+}
+
+}  // namespace keyhold::kms

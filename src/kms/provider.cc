@@ -1,0 +1,67 @@
+#include "kms/provider.h"
+
+#include "kms/aws/aws_kms.h"
+#include "kms/platform_key.h"
+#include "kms/text.h"
+
+namespace keyhold::kms {
+namespace {
+
+class Provider final : public KmsProvider {
+ public:
+  Provider(ProviderOptions options, HttpTransport& http)
+      : options_(std::move(options)),
+        http_(http),
+        platform_(NewPlatformCredentials(options_.environment, options_.posix)) {}
+  Provider(ProviderOptions options, std::unique_ptr<HttpTransport> http)
+      : Provider(std::move(options), *http) {
+    owned_http_ = std::move(http);
+  }
+
+  StatusOr<std::unique_ptr<Kms>> Open(const KeySpec& spec) override {
+    switch (spec.type) {
+      case KeyType::kNullKms:
+        return OpenPlatform();
+      case KeyType::kAwsKms: {
+        // What reaches here was checked once; a key ring's own word for it is not enough.
+        KEYHOLD_ASSIGN_OR_RETURN(const KeySpec checked,
+                                 MakeKeySpec(KeyTypeName(spec.type), spec.uri, spec.auth_principal));
+        const aws::Caller caller{http_, {options_.clock, options_.sleeper, options_.random}};
+        return aws::NewAwsKms(checked, caller, *platform_, options_.external_id);
+      }
+      case KeyType::kGcpCloudKms:
+      case KeyType::kAzureKeyVault:
+        break;
+    }
+    return Error(Cause::kUnimplemented, StrCat({"keys of type ", KeyTypeName(spec.type),
+                                                " are not supported by this version; use an AWS_KMS key"}));
+  }
+
+ private:
+  StatusOr<std::unique_ptr<Kms>> OpenPlatform() {
+    if (options_.platform_key_path.empty()) {
+      return Error(Cause::kFailedPrecondition,
+                   "this store is under the platform's own key, and no platform key file was given");
+    }
+    return OpenPlatformKey(options_.posix, options_.platform_key_path, options_.random, IfMissing::kFail);
+  }
+
+  const ProviderOptions options_;
+  HttpTransport& http_;
+  std::unique_ptr<HttpTransport> owned_http_;
+  const std::unique_ptr<AwsCredentialSource> platform_;
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<KmsProvider>> NewProvider(ProviderOptions options) {
+  KEYHOLD_ASSIGN_OR_RETURN(std::unique_ptr<HttpTransport> http,
+                           NewHttpTransport(HttpOptionsFrom(options.environment)));
+  return std::make_unique<Provider>(std::move(options), std::move(http));
+}
+
+std::unique_ptr<KmsProvider> NewProvider(ProviderOptions options, HttpTransport& http) {
+  return std::make_unique<Provider>(std::move(options), http);
+}
+
+}  // namespace keyhold::kms
