@@ -1,0 +1,317 @@
+#include "keyring/keyring.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "absl/strings/str_cat.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "keyring/file.h"
+#include "keyring/format.h"
+
+namespace keyhold::keyring {
+namespace {
+
+using StoreKey = crypto::Key<struct StoreKeyTag>;
+using MacKey = crypto::Key<struct RingMacKeyTag>;
+using WrapKey = crypto::Key<struct DataKeyWrapKeyTag>;
+
+// A ring with its keys in clear. Never changed once made: a change makes another one.
+struct State {
+  Contents contents;
+  std::shared_ptr<const StoreKey> store_key;
+  std::map<DataKeyId, std::shared_ptr<const DataKey>> data_keys;  // those that are not destroyed
+};
+using StatePtr = std::shared_ptr<const State>;
+
+Status Refused(std::string_view why) { return Error(Cause::kFailedPrecondition, why); }
+
+crypto::Sha256Digest MacOf(const StoreKey& store_key, std::string_view body) {
+  const auto key = crypto::DeriveKey<MacKey>(store_key.Expose(), crypto::AsBytes(kMacKeyInfo));
+  return crypto::HmacSha256(key.Expose(), crypto::AsBytes(body));
+}
+
+// Times are kept to the microsecond: they are the same before and after the file.
+absl::Time NowOf(const Place& place) { return absl::FromUnixMicros(absl::ToUnixMicros(place.clock.Now())); }
+
+void WrapDataKey(const State& state, crypto::Random& random, DataKeyEntry& entry) {
+  const auto wrap_key = crypto::DeriveKey<WrapKey>(state.store_key->Expose(), crypto::AsBytes(kWrapKeyInfo));
+  entry.wrapped = crypto::SealBox(wrap_key.Expose(), random,
+                                  crypto::AsBytes(DataKeyBinding(entry.id, state.contents.identity)),
+                                  state.data_keys.at(entry.id)->Expose());
+}
+
+Status UnwrapDataKeys(State& state) {
+  const auto wrap_key = crypto::DeriveKey<WrapKey>(state.store_key->Expose(), crypto::AsBytes(kWrapKeyInfo));
+  for (const DataKeyEntry& entry : state.contents.data_keys) {
+    if (entry.state == DataKeyState::kDestroyed) continue;
+    KEYHOLD_ASSIGN_OR_RETURN(
+        crypto::SecretBytes bytes,
+        crypto::OpenBox(wrap_key.Expose(), crypto::AsBytes(DataKeyBinding(entry.id, state.contents.identity)),
+                        crypto::AsBytes(entry.wrapped)));
+    KEYHOLD_ASSIGN_OR_RETURN(DataKey key, DataKey::From(std::move(bytes)));
+    state.data_keys[entry.id] = std::make_shared<const DataKey>(std::move(key));
+  }
+  return OkStatus();
+}
+
+// Makes room in a full list: destroyed keys are kept as a record only.
+Status DropOldestDestroyed(Contents& contents) {
+  if (contents.data_keys.size() < kMaxDataKeys) return OkStatus();
+  const auto oldest =
+      std::find_if(contents.data_keys.begin(), contents.data_keys.end(),
+                   [](const DataKeyEntry& key) { return key.state == DataKeyState::kDestroyed; });
+  if (oldest == contents.data_keys.end()) {
+    return Error(Cause::kResourceExhausted,
+                 "the key ring has 4096 data keys in use; wait until re-encryption has freed some");
+  }
+  contents.data_keys.erase(oldest);
+  return OkStatus();
+}
+
+// Adds a fresh active data key to a state that is being made.
+Status AddFreshDataKey(State& state, const Place& place) {
+  Contents& contents = state.contents;
+  KEYHOLD_RETURN_IF_ERROR(DropOldestDestroyed(contents));
+  const absl::Time now = NowOf(place);
+  if (!contents.data_keys.empty()) {
+    DataKeyEntry& retiring = contents.data_keys.back();
+    retiring.state = DataKeyState::kRetired;
+    retiring.updated_at = now;
+  }
+  DataKeyEntry entry{contents.next_data_key++, DataKeyState::kActive, now, now, ""};
+  state.data_keys[entry.id] = std::make_shared<const DataKey>(crypto::NewKey<DataKey>(place.random));
+  WrapDataKey(state, place.random, entry);
+  contents.data_keys.push_back(std::move(entry));
+  return OkStatus();
+}
+
+StatusOr<StoreKey> UnwrapStoreKey(const Contents& contents, kms::Kms& kms, absl::Duration budget) {
+  const KeyEntry& active = contents.keys.front();
+  if (kms.Spec().type != active.spec.type || kms.Spec().uri != active.spec.uri) {
+    return Refused(absl::StrCat("the key ring needs the key ", active.spec.uri, ", and was opened with ",
+                                kms.Spec().uri));
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(crypto::SecretBytes bytes,
+                           kms.Unwrap(crypto::AsBytes(active.wrapped), ToContext(contents.identity), budget));
+  auto key = StoreKey::From(std::move(bytes));
+  if (key.ok()) return key;
+  return Error(Cause::kKmsCorrupt,
+               absl::StrCat("the KMS unwrapped a store key of another size with the key ", active.spec.uri));
+}
+
+// Wraps the state's store key and proves that `kms` opens it again, before anything depends on it.
+Status WrapStoreKey(State& state, const Place& place, kms::Kms& kms, absl::Duration budget) {
+  const absl::Time deadline = place.clock.Now() + budget;
+  const kms::Context context = ToContext(state.contents.identity);
+  KEYHOLD_ASSIGN_OR_RETURN(std::string wrapped, kms.Wrap(state.store_key->Expose(), context, budget));
+  KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes opened,
+                           kms.Unwrap(crypto::AsBytes(wrapped), context, deadline - place.clock.Now()));
+  if (!crypto::ConstantTimeEqual(opened.Expose(), state.store_key->Expose())) {
+    return Error(Cause::kKmsCorrupt,
+                 absl::StrCat("the KMS does not unwrap what it wrapped with the key ", kms.Spec().uri));
+  }
+  const absl::Time now = NowOf(place);
+  std::vector<KeyEntry>& keys = state.contents.keys;
+  if (!keys.empty()) {
+    keys.front().wrapped.clear();
+    keys.front().updated_at = now;
+  }
+  keys.insert(keys.begin(), {kms.Spec(), now, now, state.contents.next_data_key, std::move(wrapped)});
+  if (keys.size() > kMaxKeys) keys.pop_back();
+  return OkStatus();
+}
+
+Status CheckExpected(const Contents& contents, const Expected& expected) {
+  if (expected.identity.has_value() && *expected.identity != contents.identity) {
+    const Identity& found = contents.identity;
+    return Refused(absl::StrCat("the key ring belongs to store ", found.store_id, " of cluster ",
+                                found.cluster_id, " in ", found.region, ", not to this one"));
+  }
+  if (contents.epoch < expected.min_epoch) {
+    return Refused(absl::StrCat("the key ring is an older copy: its epoch is ", contents.epoch,
+                                ", and epoch ", expected.min_epoch,
+                                " has been in force; put the latest key ring back"));
+  }
+  return OkStatus();
+}
+
+Status Store(const State& state, const Place& place, Existing existing) {
+  std::string body = EncodeBody(state.contents);
+  const crypto::Sha256Digest mac = MacOf(*state.store_key, body);
+  return WriteRing(place.posix, place.dir, WithTrailer(std::move(body), mac), existing);
+}
+
+std::shared_ptr<const StoreKey> NewStoreKey(crypto::Random& random) {
+  return std::make_shared<const StoreKey>(crypto::NewKey<StoreKey>(random));
+}
+
+}  // namespace
+
+class KeyRing::Impl {
+ public:
+  Impl(const Place& place, StatePtr state) : place_(place), state_(std::move(state)) {}
+
+  StatePtr Current() const {
+    const std::lock_guard lock(mutex_);
+    return state_;
+  }
+
+  // Runs `change` on a copy of the state, writes the result, and only then puts it in force.
+  template <typename Change>
+  Status Update(Change change) {
+    const std::lock_guard one_at_a_time(writing_);
+    auto next = std::make_shared<State>(*Current());
+    KEYHOLD_RETURN_IF_ERROR(change(*next));
+    ++next->contents.epoch;
+    KEYHOLD_RETURN_IF_ERROR(Store(*next, place_, Existing::kReplace));
+    const std::lock_guard lock(mutex_);
+    state_ = std::move(next);
+    return OkStatus();
+  }
+
+  const Place& place() const { return place_; }
+
+ private:
+  const Place place_;
+  std::mutex writing_;  // held through a change; taken before mutex_
+  mutable std::mutex mutex_;
+  StatePtr state_;  // guarded by mutex_
+};
+
+KeyRing::KeyRing(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KeyRing::~KeyRing() = default;
+
+StatusOr<std::unique_ptr<KeyRing>> KeyRing::Create(const Place& place, const Identity& identity,
+                                                   kms::Kms& kms, absl::Duration budget) {
+  KEYHOLD_RETURN_IF_ERROR(CheckIdentity(identity));
+  struct stat ignored;
+  if (place.posix.FStatAt(place.dir, kFileName, &ignored, AT_SYMLINK_NOFOLLOW) == 0) {
+    return Error(Cause::kAlreadyExists, "the store has a key ring already; open it instead");
+  }
+  auto state = std::make_shared<State>();
+  state->contents.epoch = 1;
+  state->contents.identity = identity;
+  state->store_key = NewStoreKey(place.random);
+  KEYHOLD_RETURN_IF_ERROR(WrapStoreKey(*state, place, kms, budget));
+  KEYHOLD_RETURN_IF_ERROR(AddFreshDataKey(*state, place));
+  KEYHOLD_RETURN_IF_ERROR(Store(*state, place, Existing::kRefuse));
+  return std::unique_ptr<KeyRing>(new KeyRing(std::make_unique<Impl>(place, std::move(state))));
+}
+
+StatusOr<std::unique_ptr<KeyRing>> KeyRing::Open(const Place& place, const Expected& expected, kms::Kms& kms,
+                                                 absl::Duration budget) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string file, ReadRing(place.posix, place.dir));
+  KEYHOLD_ASSIGN_OR_RETURN(Decoded decoded, Decode(file));
+  KEYHOLD_RETURN_IF_ERROR(CheckExpected(decoded.contents, expected));
+  KEYHOLD_ASSIGN_OR_RETURN(StoreKey store_key, UnwrapStoreKey(decoded.contents, kms, budget));
+  if (!crypto::ConstantTimeEqual(MacOf(store_key, decoded.body), crypto::AsBytes(decoded.mac))) {
+    return Error(Cause::kCorrupt,
+                 "the key ring does not authenticate: it was altered; restore the latest copy");
+  }
+  auto state = std::make_shared<State>();
+  state->contents = std::move(decoded.contents);
+  state->store_key = std::make_shared<const StoreKey>(std::move(store_key));
+  KEYHOLD_RETURN_IF_ERROR(UnwrapDataKeys(*state));
+  return std::unique_ptr<KeyRing>(new KeyRing(std::make_unique<Impl>(place, std::move(state))));
+}
+
+Status KeyRing::Rewrap(kms::Kms& next, absl::Duration budget) {
+  if (next.Spec().type == kms::KeyType::kNullKms) {
+    return Refused("CMEK cannot be disabled once it is enabled; rotate to another CMEK key instead");
+  }
+  const Place& place = impl_->place();
+  return impl_->Update([&](State& state) -> Status {
+    state.store_key = NewStoreKey(place.random);
+    KEYHOLD_RETURN_IF_ERROR(WrapStoreKey(state, place, next, budget));
+    for (DataKeyEntry& entry : state.contents.data_keys) {
+      if (entry.state != DataKeyState::kDestroyed) WrapDataKey(state, place.random, entry);
+    }
+    return AddFreshDataKey(state, place);
+  });
+}
+
+Status KeyRing::Probe(kms::Kms& kms, absl::Duration budget) const {
+  const StatePtr state = impl_->Current();
+  KEYHOLD_ASSIGN_OR_RETURN(const StoreKey key, UnwrapStoreKey(state->contents, kms, budget));
+  if (crypto::ConstantTimeEqual(key.Expose(), state->store_key->Expose())) return OkStatus();
+  return Error(Cause::kKmsCorrupt,
+               absl::StrCat("the KMS unwraps the store key to another one with the key ", kms.Spec().uri));
+}
+
+StatusOr<DataKeyId> KeyRing::AddDataKey() {
+  DataKeyId id = 0;
+  KEYHOLD_RETURN_IF_ERROR(impl_->Update([&](State& state) {
+    id = state.contents.next_data_key;
+    return AddFreshDataKey(state, impl_->place());
+  }));
+  return id;
+}
+
+Status KeyRing::DestroyDataKey(DataKeyId id) {
+  const auto destroy = [&](State& state) -> Status {
+    const auto entry = std::find_if(state.contents.data_keys.begin(), state.contents.data_keys.end(),
+                                    [&](const DataKeyEntry& key) { return key.id == id; });
+    if (entry == state.contents.data_keys.end()) {
+      return Error(Cause::kNotFound, absl::StrCat("the key ring has no data key ", id));
+    }
+    if (entry->state == DataKeyState::kActive) {
+      return Refused(absl::StrCat("data key ", id, " is the active one; add another first"));
+    }
+    if (entry->state == DataKeyState::kDestroyed) return OkStatus();
+    entry->state = DataKeyState::kDestroyed;
+    entry->updated_at = NowOf(impl_->place());
+    entry->wrapped.clear();
+    state.data_keys.erase(id);
+    return OkStatus();
+  };
+  return impl_->Update(destroy);
+}
+
+Info KeyRing::GetInfo() const {
+  const StatePtr state = impl_->Current();
+  const Contents& contents = state->contents;
+  Info info{contents.identity, contents.epoch, {}, {}};
+  // A copy of the ring from a key's time opens every data key that was there before the next key's first.
+  DataKeyId end = contents.next_data_key;
+  for (const KeyEntry& key : contents.keys) {
+    const bool guards = std::any_of(state->data_keys.begin(), state->data_keys.end(),
+                                    [&](const auto& live) { return live.first < end; });
+    info.keys.push_back({key.spec, !key.wrapped.empty(), guards, key.created_at, key.updated_at});
+    end = key.first_data_key;
+  }
+  for (const DataKeyEntry& key : contents.data_keys) {
+    info.data_keys.push_back({key.id, key.state, key.created_at, key.updated_at});
+  }
+  return info;
+}
+
+DataKeyId KeyRing::Active() const {
+  const StatePtr state = impl_->Current();
+  return state->contents.data_keys.back().id;
+}
+
+StatusOr<DataKey> KeyRing::Find(DataKeyId id) const {
+  const StatePtr state = impl_->Current();
+  const auto found = state->data_keys.find(id);
+  if (found != state->data_keys.end()) return found->second->Clone();
+  const bool given = id > 0 && id < state->contents.next_data_key;
+  return given ? Refused(absl::StrCat("data key ", id, " was destroyed: what it encrypted is gone"))
+               : Error(Cause::kNotFound, absl::StrCat("the key ring has no data key ", id));
+}
+
+kms::Context ToContext(const Identity& identity) {
+  return {{"keyhold:cluster", identity.cluster_id},
+          {"keyhold:region", identity.region},
+          {"keyhold:store", identity.store_id}};
+}
+
+StatusOr<Peeked> PeekKeyRing(Posix& posix, int dir) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string file, ReadRing(posix, dir));
+  KEYHOLD_ASSIGN_OR_RETURN(Decoded decoded, Decode(file));
+  return Peeked{std::move(decoded.contents.keys.front().spec), std::move(decoded.contents.identity),
+                decoded.contents.epoch};
+}
+
+}  // namespace keyhold::keyring
