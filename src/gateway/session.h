@@ -1,0 +1,98 @@
+// One client from accept to close. Its state names what it waits for; each state has one function that runs
+// when the wait is over.
+//
+//   kGreeting   the first packet, in the clear: SSLRequest, GSSENCRequest or CancelRequest
+//   kHandshake  TLS
+//   kStartup    the startup message (or a CancelRequest) inside TLS
+//   kConnecting PostgreSQL's queue is full
+//   kRelaying   bytes go both ways; authentication is PostgreSQL's
+//   kCancelling PostgreSQL reads our CancelRequest
+//   kEnding     the last message is on its way to the client
+//   kClosed
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "gateway/front.h"
+#include "gateway/relay.h"
+
+namespace keyhold::gateway {
+
+// Lives on the one thread that runs its io_context; all functions are called there.
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  // What a session gets from the thread that runs it.
+  struct Host {
+    asio::io_context& context;
+    std::span<char> buffer;  // shared by the thread's sessions, each for the length of one step
+    std::function<void(Session*)> closed;
+  };
+
+  // `front` and `host` must outlive it.
+  Session(Front& front, const Host& host, asio::ip::tcp::socket socket);
+  ~Session();
+
+  void Start();
+  // The gate was shut: ends a relayed session with `reason` at the next message boundary. Sessions in other
+  // states meet the gate by themselves.
+  void End(const LockReason& reason);
+  // At once, without a word.
+  void Close();
+
+ private:
+  enum class State { kGreeting, kHandshake, kStartup, kConnecting, kRelaying, kCancelling, kEnding, kClosed };
+  using Step = void (Session::*)();
+
+  void ReadPacket();
+  void TakePacket();
+  void TakePlain(const StartupPacket& packet);
+  void TakeEncrypted(const StartupPacket& packet);
+  void BeginTls();
+  void Handshake();
+  void Connect();
+  void BeginRelay();
+  void Cancel(const CancelRequest& request);
+  void AwaitCancelled();
+  void PumpClient();
+  void PumpServer();
+  void ServerGone();
+  bool EndAtBoundary();
+  void Refuse(const ErrorText& text);
+  void Refuse(const Status& status);
+  void Finish(std::string last_words);
+  void FlushEnding();
+  void Drain();
+
+  void Wait(Next next, Step step);
+  void WaitClient(bool readable, Step step);
+  void WaitServer(bool readable, Step step);
+  void SetDeadline(int milliseconds);
+  void LeaveStartup();
+  bool Answer(char byte);
+
+  Front& front_;
+  const Host& host_;
+  asio::ip::tcp::socket socket_;
+  asio::posix::stream_descriptor server_wait_;  // of server_'s descriptor, never its owner
+  asio::steady_timer deadline_;
+  ClientChannel client_;
+  ServerChannel server_;
+  std::unique_ptr<Relay> relay_;
+  State state_ = State::kGreeting;
+  std::string address_;
+  std::string packet_;  // the startup packet so far; then the last words
+  std::optional<LockReason> ending_;
+  bool starting_ = true;
+  bool gss_asked_ = false;
+  int connects_ = 0;
+};
+
+}  // namespace keyhold::gateway

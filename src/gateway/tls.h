@@ -1,0 +1,59 @@
+// TLS towards clients, on sockets that never block: OpenSSL on the descriptor itself, so that an idle session
+// holds no buffers.
+//
+// TLS 1.2 and 1.3, no renegotiation, no session tickets: a short connection must not leave state behind.
+#pragma once
+
+#include <openssl/types.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace keyhold::gateway {
+
+struct SslContextFree {
+  void operator()(SSL_CTX* context) const;
+};
+struct SslFree {
+  void operator()(SSL* ssl) const;
+};
+using SslContext = std::unique_ptr<SSL_CTX, SslContextFree>;
+
+// kInvalidArgument: a file is not PEM, or key and certificate do not belong together; kIo: cannot be read.
+StatusOr<SslContext> MakeServerContext(const std::string& certificate_path, const std::string& key_path);
+
+enum class IoResult { kDone, kWantRead, kWantWrite, kClosed, kFailed };
+
+// One client's bytes: plain until StartTls(), then inside TLS. Used by one thread.
+class ClientChannel {
+ public:
+  // `fd` is non-blocking and stays the caller's.
+  explicit ClientChannel(int fd) : fd_(fd) {}
+
+  // Reads at most `size` > 0 bytes. kDone: `*got` of them.
+  IoResult Read(char* out, size_t size, size_t* got);
+  // Writes from the front of `bytes`. kDone: `*put` of them. After kWant... the same bytes must come first
+  // again.
+  IoResult Write(std::string_view bytes, size_t* put);
+
+  // From here on bytes are TLS. Call Handshake() until kDone.
+  Status StartTls(SSL_CTX* context);
+  IoResult Handshake();
+  // Sends close_notify if it can be sent at once.
+  void SayClose();
+
+  bool tls() const { return ssl_ != nullptr; }
+  // True when decrypted bytes wait here, which no readiness of the socket will announce.
+  bool HasPending() const;
+
+ private:
+  IoResult Result(int code) const;
+
+  int fd_;
+  std::unique_ptr<SSL, SslFree> ssl_;
+};
+
+}  // namespace keyhold::gateway
