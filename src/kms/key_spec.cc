@@ -36,10 +36,12 @@ class Parser {
 
  private:
   bool Visit(int depth, json::parse_event_t event, json& value) {
+    if (!problem_.ok()) return false;
     const bool opens =
         event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-    if (opens && depth > 0)
+    if (opens && depth > 0) {
       problem_ = Bad("the fields of a key spec are plain strings; one of them is nested");
+    }
     if (event == json::parse_event_t::key && !names_.insert(value.get<std::string>()).second) {
       problem_ = Bad(StrCat({"the key spec has the field ", Quoted(value.get<std::string>()), " twice"}));
     }
