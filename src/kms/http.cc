@@ -212,7 +212,6 @@ class CurlTransport final : public HttpTransport {
     const std::string port = options_.port == 443 ? "" : absl::StrCat(":", options_.port);
     curl_easy_setopt(handle, CURLOPT_URL, StrCat({"https://", request.host, port, request.path}).c_str());
     List headers;
-    Append(headers, "Expect:");
     for (const auto& [name, value] : request.headers) Append(headers, StrCat({name, ": ", value}).c_str());
     if (request.aws.has_value()) Sign(handle, *request.aws, headers);
     if (request.method == "GET") {
@@ -228,7 +227,8 @@ class CurlTransport final : public HttpTransport {
     return headers;
   }
 
-  // libcurl 7.88 signs every header of the list, so the session token is one of them.
+  // libcurl 7.88 signs every header of the list, so the session token is one of them; and one that the list
+  // only takes away ("Expect:") it signs as well, so there is none of those.
   static void Sign(CURL* handle, const AwsSigning& signing, List& headers) {
     const AwsCredentials& credentials = *signing.credentials;
     const std::string scope = StrCat({"aws:amz:", signing.region, ":", signing.service});
