@@ -116,7 +116,9 @@ std::string TextOf(BIO* bio) {
   return std::string(data, static_cast<size_t>(size));
 }
 
-Bio Reader(const std::string& text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
+Bio Reader(const std::string& text) {
+  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
 
 int SelectHttp11(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
                  unsigned int in_size, void*) {
@@ -130,7 +132,8 @@ int SelectHttp11(SSL*, const unsigned char** out, unsigned char* out_size, const
 
 class CertificateAuthority::Identity {
  public:
-  Identity(PrivateKey key, Certificate certificate) : key(std::move(key)), certificate(std::move(certificate)) {}
+  Identity(PrivateKey key, Certificate certificate)
+      : key(std::move(key)), certificate(std::move(certificate)) {}
   PrivateKey key;
   Certificate certificate;
 };
@@ -173,8 +176,9 @@ StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Open(const
   Certificate certificate(PEM_read_bio_X509(Reader(*stored).get(), nullptr, nullptr, nullptr));
   if (!key || !certificate || X509_check_private_key(certificate.get(), key.get()) != 1) {
     ERR_clear_error();
-    return Error(Cause::kCorrupt, directory.File("ca.pem") + " and ca.key are damaged or do not fit each other; "
-                                                             "put both back, or remove both for a new CA");
+    return Error(Cause::kCorrupt, directory.File("ca.pem") +
+                                      " and ca.key are damaged or do not fit each other; "
+                                      "put both back, or remove both for a new CA");
   }
   auto identity = std::make_unique<Identity>(std::move(key), std::move(certificate));
   return std::unique_ptr<CertificateAuthority>(new CertificateAuthority(std::move(identity), clock, random));
@@ -193,9 +197,9 @@ StatusOr<std::shared_ptr<SSL_CTX>> CertificateAuthority::ContextFor(const std::s
   if (found != leaves_.end() && now < found->second.renew) return found->second.context;
 
   KEYHOLD_ASSIGN_OR_RETURN(PrivateKey key, NewPrivateKey());
-  KEYHOLD_ASSIGN_OR_RETURN(Certificate leaf,
-                           MakeLeafCertificate(key.get(), host, identity_->certificate.get(),
-                                               identity_->key.get(), now, random_));
+  KEYHOLD_ASSIGN_OR_RETURN(
+      Certificate leaf,
+      MakeLeafCertificate(key.get(), host, identity_->certificate.get(), identity_->key.get(), now, random_));
   std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (!context || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
       SSL_CTX_use_certificate(context.get(), leaf.get()) != 1 ||

@@ -24,8 +24,8 @@ class CertificateAuthority {
                                                               crypto::Random& random);
   ~CertificateAuthority();
 
-  // A server context (TLS 1.2 or later, ALPN http/1.1) whose certificate is for `host`; made at the first call
-  // for it, kept in memory, made again a day before its thirty days end. Each caller owns one reference.
+  // A server context (TLS 1.2 or later, ALPN http/1.1) whose certificate is for `host`; made at the first
+  // call for it, kept in memory, made again a day before its thirty days end. Each caller owns one reference.
   StatusOr<std::shared_ptr<SSL_CTX>> ContextFor(const std::string& host);
 
  private:

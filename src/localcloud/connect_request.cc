@@ -17,9 +17,8 @@ bool IsHostName(absl::string_view host) {
 }
 
 bool IsMethod(absl::string_view method) {
-  return !method.empty() && std::all_of(method.begin(), method.end(), [](unsigned char c) {
-    return absl::ascii_isupper(c);
-  });
+  return !method.empty() &&
+         std::all_of(method.begin(), method.end(), [](unsigned char c) { return absl::ascii_isupper(c); });
 }
 
 }  // namespace

@@ -119,11 +119,13 @@ StatusOr<std::string> Connection::ReadHead(size_t limit) {
     head.push_back(c);
     if (head.ends_with("\r\n\r\n") || head.ends_with("\n\n")) return head;
   }
-  return Error(Cause::kInvalidArgument, absl::StrCat("the head of the request has more than ", limit, " bytes"));
+  return Error(Cause::kInvalidArgument,
+               absl::StrCat("the head of the request has more than ", limit, " bytes"));
 }
 
 Status Connection::StartTls(SSL_CTX* context) {
-  // A client that already sent its hello with the CONNECT head would be lost here: none may, before the answer.
+  // A client that already sent its hello with the CONNECT head would be lost here: none may, before the
+  // answer.
   if (consumed_ < buffer_.size()) {
     return Error(Cause::kUnavailable, "the client sent TLS before CONNECT was answered");
   }

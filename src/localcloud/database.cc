@@ -20,19 +20,23 @@ constexpr const char* kSchema[] = {
     "access_key_id TEXT NOT NULL UNIQUE, sealed_secret TEXT NOT NULL, policy TEXT NOT NULL, "
     "PRIMARY KEY (account_id, name))",
     "CREATE TABLE roles (account_id TEXT NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, role_id TEXT NOT "
-    "NULL, trust_policy TEXT NOT NULL, description TEXT NOT NULL, max_session INTEGER NOT NULL, created INTEGER "
+    "NULL, trust_policy TEXT NOT NULL, description TEXT NOT NULL, max_session INTEGER NOT NULL, created "
+    "BIGINT "
     "NOT NULL, PRIMARY KEY (account_id, name))",
     "CREATE TABLE role_policies (account_id TEXT NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL, document "
     "TEXT NOT NULL, PRIMARY KEY (account_id, role, name))",
-    "CREATE TABLE keys (region TEXT NOT NULL, key_id TEXT NOT NULL, account_id TEXT NOT NULL, description TEXT "
+    "CREATE TABLE keys (region TEXT NOT NULL, key_id TEXT NOT NULL, account_id TEXT NOT NULL, description "
+    "TEXT "
     "NOT NULL, usage TEXT NOT NULL, spec TEXT NOT NULL, multi_region INTEGER NOT NULL, state TEXT NOT NULL, "
-    "created INTEGER NOT NULL, deletion INTEGER NOT NULL, rotation_period INTEGER NOT NULL, next_rotation "
-    "INTEGER NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (region, key_id))",
-    "CREATE TABLE materials (region TEXT NOT NULL, key_id TEXT NOT NULL, version INTEGER NOT NULL, material_id "
-    "TEXT NOT NULL, sealed TEXT NOT NULL, created INTEGER NOT NULL, rotation_type TEXT NOT NULL, PRIMARY KEY "
+    "created BIGINT NOT NULL, deletion BIGINT NOT NULL, rotation_period INTEGER NOT NULL, next_rotation "
+    "BIGINT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (region, key_id))",
+    "CREATE TABLE materials (region TEXT NOT NULL, key_id TEXT NOT NULL, version INTEGER NOT NULL, "
+    "material_id "
+    "TEXT NOT NULL, sealed TEXT NOT NULL, created BIGINT NOT NULL, rotation_type TEXT NOT NULL, PRIMARY KEY "
     "(region, key_id, version))",
-    "CREATE TABLE aliases (region TEXT NOT NULL, account_id TEXT NOT NULL, name TEXT NOT NULL, key_id TEXT NOT "
-    "NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL, PRIMARY KEY (region, account_id, name))",
+    "CREATE TABLE aliases (region TEXT NOT NULL, account_id TEXT NOT NULL, name TEXT NOT NULL, key_id TEXT "
+    "NOT "
+    "NULL, created BIGINT NOT NULL, updated BIGINT NOT NULL, PRIMARY KEY (region, account_id, name))",
     "CREATE TABLE tags (region TEXT NOT NULL, key_id TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, "
     "PRIMARY KEY (region, key_id, name))",
 };
@@ -61,8 +65,9 @@ Status CheckVersion(soci::session& sql, const std::string& path) {
     return OkStatus();
   }
   if (application != kApplicationId) {
-    return Error(Cause::kCorrupt, path + " is not a local cloud's database; move it away, or choose another "
-                                         "directory");
+    return Error(Cause::kCorrupt, path +
+                                      " is not a local cloud's database; move it away, or choose another "
+                                      "directory");
   }
   if (version == kDatabaseVersion) return OkStatus();
   return Error(Cause::kCorrupt, absl::StrCat(path, " has format ", version, ", this program knows format ",

@@ -1,5 +1,5 @@
-// What a front end of the local cloud sees of HTTP: one request in, one response out, after TLS and before any
-// cloud's protocol. Plain values; nothing here knows a socket or an HTTP library.
+// What a front end of the local cloud sees of HTTP: one request in, one response out, after TLS and before
+// any cloud's protocol. Plain values; nothing here knows a socket or an HTTP library.
 #pragma once
 
 #include <functional>

@@ -42,10 +42,10 @@ struct Fault {
 // A running local cloud. Safe to use from any thread.
 class LocalCloud {
  public:
-  // Serves from before it returns until Stop(). `clock` and `random` must outlive the object; deletion windows,
-  // rotation periods and credentials end by `clock`.
-  // kFailedPrecondition: another process serves `dir`. kUnavailable: the address cannot be bound.
-  // kCorrupt: the state was written by a newer version, or its files do not fit each other; nothing is changed.
+  // Serves from before it returns until Stop(). `clock` and `random` must outlive the object; deletion
+  // windows, rotation periods and credentials end by `clock`. kFailedPrecondition: another process serves
+  // `dir`. kUnavailable: the address cannot be bound. kCorrupt: the state was written by a newer version, or
+  // its files do not fit each other; nothing is changed.
   static StatusOr<std::unique_ptr<LocalCloud>> Start(Options options, Clock& clock, crypto::Random& random);
 
   // Stops, where Stop() was not called.

@@ -142,8 +142,9 @@ class Proxy::Server : public httplib::Server {
     std::string host = address.substr(0, colon);
     port_ = port == 0 ? bind_to_any_port(host) : (bind_to_port(host, port) ? port : -1);
     if (port_ < 0) {
-      return Error(Cause::kUnavailable, "cannot listen on " + address + ": the port is taken, or the address is "
-                                                                        "not this machine's; choose another");
+      return Error(Cause::kUnavailable, "cannot listen on " + address +
+                                            ": the port is taken, or the address is "
+                                            "not this machine's; choose another");
     }
     acceptor_ = std::thread([this] { listen_after_bind(); });
     return OkStatus();

@@ -1,7 +1,7 @@
 // Seals what must not be readable in the database: key material, secret access keys, session tokens.
 //
-// A stand-in for an HSM: the sealing key is the file hsm.key beside the database, so this keeps secrets out of
-// copies of the database, and not from whoever reads both. Safe to use from any thread.
+// A stand-in for an HSM: the sealing key is the file hsm.key beside the database, so this keeps secrets out
+// of copies of the database, and not from whoever reads both. Safe to use from any thread.
 #pragma once
 
 #include <string>

@@ -8,13 +8,13 @@ namespace {
 
 Status Denied(const PolicyRequest& request, std::string_view why) {
   return AwsError("AccessDeniedException",
-                  absl::StrCat("User: ", request.principal.arn, " is not authorized to perform: ", request.action,
-                               " on resource: ", request.resource, " ", std::string(why)));
+                  absl::StrCat("User: ", request.principal.arn, " is not authorized to perform: ",
+                               request.action, " on resource: ", request.resource, " ", std::string(why)));
 }
 
 Status NoPolicyAllows(const PolicyRequest& request, std::string_view kind) {
-  return Denied(request,
-                absl::StrCat("because no ", std::string(kind), " policy allows the ", request.action, " action"));
+  return Denied(request, absl::StrCat("because no ", std::string(kind), " policy allows the ", request.action,
+                                      " action"));
 }
 
 StatusOr<Decision> IdentityDecision(const PolicyRequest& request) {
@@ -37,7 +37,8 @@ Status CheckAccess(const AccessQuestion& question) {
                              Policy::Parse(question.resource_policy, question.resource_policy_kind));
     resource = policy.Evaluate(request);
   }
-  if (identity == Decision::kDeny) return Denied(request, "with an explicit deny in an identity-based policy");
+  if (identity == Decision::kDeny)
+    return Denied(request, "with an explicit deny in an identity-based policy");
   if (resource == Decision::kDeny) return Denied(request, "with an explicit deny in a resource-based policy");
   if (resource == Decision::kNothing) return NoPolicyAllows(request, "resource-based");
   bool same_account = request.principal.account == question.resource_account;

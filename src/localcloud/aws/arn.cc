@@ -13,7 +13,8 @@ namespace {
 std::string Join(std::string_view service, std::string_view region, std::string_view account,
                  std::string_view resource) {
   std::string out = "arn:aws:";
-  return out.append(service).append(":").append(region).append(":").append(account).append(":").append(resource);
+  return out.append(service).append(":").append(region).append(":").append(account).append(":").append(
+      resource);
 }
 
 }  // namespace
@@ -21,7 +22,8 @@ std::string Join(std::string_view service, std::string_view region, std::string_
 StatusOr<Arn> ParseArn(std::string_view text) {
   std::vector<std::string> parts =
       absl::StrSplit(absl::string_view(text.data(), text.size()), absl::MaxSplits(':', 5));
-  bool printable = std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  bool printable =
+      std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (parts.size() != 6 || parts[0] != "arn" || parts[1] != "aws" || parts[5].empty() || !printable) {
     return Error(Cause::kInvalidArgument, "not an ARN of the form arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE");
   }
@@ -29,9 +31,8 @@ StatusOr<Arn> ParseArn(std::string_view text) {
 }
 
 bool IsAccountId(std::string_view text) {
-  return text.size() == 12 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-           return absl::ascii_isdigit(c);
-         });
+  return text.size() == 12 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isdigit(c); });
 }
 
 std::string KeyArn(std::string_view region, std::string_view account, std::string_view key_id) {

@@ -4,8 +4,8 @@
 
 #include <cstring>
 #include <functional>
-#include <optional>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
@@ -80,33 +80,36 @@ struct Operator {
 constexpr Operator kOperators[] = {
     {"StringEquals", [](const Text& w, const Text& a) { return w == a; }, false},
     {"StringNotEquals", [](const Text& w, const Text& a) { return w == a; }, true},
-    {"StringEqualsIgnoreCase", [](const Text& w, const Text& a) { return absl::EqualsIgnoreCase(w, a); }, false},
+    {"StringEqualsIgnoreCase", [](const Text& w, const Text& a) { return absl::EqualsIgnoreCase(w, a); },
+     false},
     {"StringNotEqualsIgnoreCase", [](const Text& w, const Text& a) { return absl::EqualsIgnoreCase(w, a); },
      true},
     {"StringLike", [](const Text& w, const Text& a) { return WildcardMatch(w, a); }, false},
     {"StringNotLike", [](const Text& w, const Text& a) { return WildcardMatch(w, a); }, true},
     {"Bool", [](const Text& w, const Text& a) { return absl::EqualsIgnoreCase(w, a); }, false},
-    {"NumericEquals", [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::equal_to<>()); },
-     false},
+    {"NumericEquals",
+     [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::equal_to<>()); }, false},
     {"NumericNotEquals",
      [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::equal_to<>()); }, true},
-    {"NumericLessThan", [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::less<>()); },
-     false},
+    {"NumericLessThan",
+     [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::less<>()); }, false},
     {"NumericLessThanEquals",
      [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::less_equal<>()); }, false},
     {"NumericGreaterThan",
      [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::greater<>()); }, false},
     {"NumericGreaterThanEquals",
-     [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::greater_equal<>()); }, false},
+     [](const Text& w, const Text& a) { return Ordered(Number(a), Number(w), std::greater_equal<>()); },
+     false},
     {"DateEquals", [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::equal_to<>()); },
      false},
-    {"DateNotEquals", [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::equal_to<>()); },
-     true},
-    {"DateLessThan", [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::less<>()); }, false},
+    {"DateNotEquals",
+     [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::equal_to<>()); }, true},
+    {"DateLessThan", [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::less<>()); },
+     false},
     {"DateLessThanEquals",
      [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::less_equal<>()); }, false},
-    {"DateGreaterThan", [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::greater<>()); },
-     false},
+    {"DateGreaterThan",
+     [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::greater<>()); }, false},
     {"DateGreaterThanEquals",
      [](const Text& w, const Text& a) { return Ordered(Date(a), Date(w), std::greater_equal<>()); }, false},
     {"IpAddress", InNetwork, false},

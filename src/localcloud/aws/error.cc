@@ -16,8 +16,9 @@ struct Entry {
   int json_status = 400;
 };
 
-// From the services' pages of common errors and the operations' own: docs.aws.amazon.com/kms/latest/APIReference
-// /CommonErrors.html, .../STS/latest/APIReference/CommonErrors.html, .../IAM/latest/APIReference/CommonErrors.html.
+// From the services' pages of common errors and the operations' own:
+// docs.aws.amazon.com/kms/latest/APIReference /CommonErrors.html,
+// .../STS/latest/APIReference/CommonErrors.html, .../IAM/latest/APIReference/CommonErrors.html.
 constexpr Entry kEntries[] = {
     {"MissingAuthenticationTokenException", Cause::kUnauthenticated, "MissingAuthenticationToken", 403},
     {"IncompleteSignatureException", Cause::kUnauthenticated, "IncompleteSignature", 400},

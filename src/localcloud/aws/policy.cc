@@ -29,7 +29,8 @@ StatusOr<std::vector<std::string>> ParseStrings(const Json& element, std::string
     }
     out.push_back(value.get<std::string>());
   }
-  if (out.empty()) return Malformed(absl::StrCat("Syntax errors in policy: ", std::string(name), " is empty."));
+  if (out.empty())
+    return Malformed(absl::StrCat("Syntax errors in policy: ", std::string(name), " is empty."));
   return out;
 }
 
@@ -53,11 +54,13 @@ StatusOr<std::string> CanonicalPrincipal(const std::string& text) {
 
 StatusOr<std::vector<std::string>> ParsePrincipals(const Json& element) {
   std::vector<std::string> out;
-  if (element.is_string() && element.get_ref<const std::string&>() == kEveryone) return std::vector{element.get<std::string>()};
+  if (element.is_string() && element.get_ref<const std::string&>() == kEveryone)
+    return std::vector{element.get<std::string>()};
   if (!element.is_object() || element.empty()) return InvalidPrincipal();
   for (const auto& [type, names] : element.items()) {
     KEYHOLD_ASSIGN_OR_RETURN(std::vector<std::string> values, ParseStrings(names, "Principal"));
-    if (type == "Service" || type == "Federated" || type == "CanonicalUser") continue;  // none of these call here
+    if (type == "Service" || type == "Federated" || type == "CanonicalUser")
+      continue;  // none of these call here
     if (type != "AWS") return InvalidPrincipal();
     for (const std::string& value : values) {
       KEYHOLD_ASSIGN_OR_RETURN(std::string canonical, CanonicalPrincipal(value));
@@ -90,7 +93,8 @@ bool Matches(const Patterns& patterns, Fits fits) {
 
 // `name` or Not`name`, exactly one of them.
 StatusOr<Patterns> ParsePatterns(const Json& statement, const std::string& name,
-                                 StatusOr<std::vector<std::string>> (*parse)(const Json&, const std::string&)) {
+                                 StatusOr<std::vector<std::string>> (*parse)(const Json&,
+                                                                             const std::string&)) {
   bool plain = statement.contains(name);
   bool negated = statement.contains("Not" + name);
   if (plain == negated) {
@@ -111,8 +115,9 @@ StatusOr<std::vector<std::string>> AsPrincipals(const Json& element, const std::
 }
 
 Status CheckElements(const Json& statement, PolicyKind kind) {
-  static constexpr absl::string_view kKnown[] = {"Sid",         "Effect",       "Principal", "NotPrincipal", "Action",
-                                                 "NotAction",   "Resource",     "NotResource", "Condition"};
+  static constexpr absl::string_view kKnown[] = {"Sid",          "Effect",      "Principal",
+                                                 "NotPrincipal", "Action",      "NotAction",
+                                                 "Resource",     "NotResource", "Condition"};
   for (const auto& [name, value] : statement.items()) {
     if (!absl::c_linear_search(kKnown, absl::string_view(name))) {
       return Malformed(absl::StrCat("Syntax errors in policy: unknown element '", name.substr(0, 64), "'."));
@@ -120,7 +125,8 @@ Status CheckElements(const Json& statement, PolicyKind kind) {
   }
   bool principal = statement.contains("Principal") || statement.contains("NotPrincipal");
   bool resource = statement.contains("Resource") || statement.contains("NotResource");
-  if (kind == PolicyKind::kIdentity && principal) return Malformed("Policy document should not specify a principal.");
+  if (kind == PolicyKind::kIdentity && principal)
+    return Malformed("Policy document should not specify a principal.");
   if (kind == PolicyKind::kTrust && resource) return Malformed("Has prohibited field Resource.");
   return OkStatus();
 }

@@ -1,8 +1,8 @@
 // Policy documents: parsing, and what one says about one request.
 //
-// docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html and ..._evaluation-logic.html. All
-// elements and all condition operators but BinaryEquals; what is unknown is refused when the policy is put,
-// never ignored when it is evaluated. Immutable values; threads do not matter.
+// docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html and ..._evaluation-logic.html.
+// All elements and all condition operators but BinaryEquals; what is unknown is refused when the policy is
+// put, never ignored when it is evaluated. Immutable values; threads do not matter.
 #pragma once
 
 #include <map>
@@ -42,7 +42,8 @@ enum class Decision {
 
 class Policy {
  public:
-  // MalformedPolicyDocumentException (error.h): not JSON, or not a policy of this kind; the message says where.
+  // MalformedPolicyDocumentException (error.h): not JSON, or not a policy of this kind; the message says
+  // where.
   static StatusOr<Policy> Parse(std::string_view text, PolicyKind kind);
 
   Policy(Policy&&) noexcept;

@@ -8,9 +8,9 @@ namespace keyhold::localcloud::aws {
 
 struct Principal {
   std::string account;
-  std::string arn;       // user ARN, or assumed-role session ARN
-  std::string role_arn;  // of a session: the role's; "" for a user
-  std::string user_id;   // as GetCallerIdentity answers it
+  std::string arn;                             // user ARN, or assumed-role session ARN
+  std::string role_arn;                        // of a session: the role's; "" for a user
+  std::string user_id;                         // as GetCallerIdentity answers it
   std::vector<std::string> identity_policies;  // JSON documents
 
   // What aws:PrincipalArn is: the user's ARN, or the role's.

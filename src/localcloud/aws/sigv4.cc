@@ -46,8 +46,9 @@ Status ParseSignedHeaders(const std::string& value, Authorization& out) {
   bool sorted = std::is_sorted(out.signed_headers.begin(), out.signed_headers.end());
   bool host = absl::c_linear_search(out.signed_headers, "host");
   if (sorted && host && out.signed_headers.size() <= kMaxSignedHeaders) return OkStatus();
-  return AwsError("InvalidSignatureException", "'Host' must be a 'SignedHeader' in the AWS Authorization, and "
-                                               "signed headers must be sorted.");
+  return AwsError("InvalidSignatureException",
+                  "'Host' must be a 'SignedHeader' in the AWS Authorization, and "
+                  "signed headers must be sorted.");
 }
 
 bool IsSignature(const std::string& text) {
@@ -115,17 +116,25 @@ Status CheckScope(const Authorization& a, const Endpoint& endpoint) {
   return OkStatus();
 }
 
+// YYYYMMDDTHHMMSSZ. Its parts are taken apart first: absl's %Y would take all the digits.
+bool ParseAmzDate(const std::string& text, absl::Time* out) {
+  if (text.size() != 16 || text[8] != 'T' || text[15] != 'Z') return false;
+  std::string spaced = absl::StrCat(text.substr(0, 4), "-", text.substr(4, 2), "-", text.substr(6, 2), " ",
+                                    text.substr(9, 2), ":", text.substr(11, 2), ":", text.substr(13, 2));
+  return absl::ParseTime("%Y-%m-%d %H:%M:%S", spaced, absl::UTCTimeZone(), out, nullptr);
+}
+
 Status CheckDate(const Authorization& a, const std::string* amz_date, absl::Time now) {
   absl::Time signed_at;
-  if (amz_date == nullptr || amz_date->size() != 16 ||
-      !absl::ParseTime("%Y%m%dT%H%M%SZ", *amz_date, absl::UTCTimeZone(), &signed_at, nullptr)) {
+  if (amz_date == nullptr || !ParseAmzDate(*amz_date, &signed_at)) {
     return AwsError("IncompleteSignatureException",
                     "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
   }
   if (!absl::StartsWith(*amz_date, a.date)) {
-    return Mismatch(absl::StrCat("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
-                                 "from HTTP: '",
-                                 a.date, "' != '", amz_date->substr(0, 8), "', from '", *amz_date, "'."));
+    return Mismatch(
+        absl::StrCat("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
+                     "from HTTP: '",
+                     a.date, "' != '", amz_date->substr(0, 8), "', from '", *amz_date, "'."));
   }
   auto stamp = [](absl::Time time) { return absl::FormatTime("%Y%m%dT%H%M%SZ", time, absl::UTCTimeZone()); };
   if (signed_at < now - kMaxClockSkew) {
@@ -143,7 +152,8 @@ Status CheckDate(const Authorization& a, const std::string* amz_date, absl::Time
 Status CheckSignedHeaders(const HttpRequest& request, const Authorization& a) {
   for (const auto& [name, value] : request.headers) {
     if (name.starts_with("x-amz-") && !absl::c_linear_search(a.signed_headers, name)) {
-      return Mismatch(absl::StrCat("There were headers present in the request which were not signed: ", name));
+      return Mismatch(
+          absl::StrCat("There were headers present in the request which were not signed: ", name));
     }
   }
   for (const std::string& name : a.signed_headers) {
@@ -190,9 +200,9 @@ std::string CanonicalRequest(const HttpRequest& request, const std::vector<std::
   std::string_view target = request.target;
   size_t question = target.find('?');
   std::string_view query = question == std::string_view::npos ? "" : target.substr(question + 1);
-  std::string out = absl::StrCat(request.method, "\n",
-                                 PercentEncode(NormalizedPath(target.substr(0, question)), true), "\n",
-                                 CanonicalQuery(query), "\n");
+  std::string out =
+      absl::StrCat(request.method, "\n", PercentEncode(NormalizedPath(target.substr(0, question)), true),
+                   "\n", CanonicalQuery(query), "\n");
   for (const std::string& name : signed_headers) {
     absl::StrAppend(&out, name, ":", CanonicalValue(request, name), "\n");
   }
@@ -229,7 +239,8 @@ Status VerifySignature(const HttpRequest& request, const Authorization& authoriz
   if (!crypto::ConstantTimeEqual(AsBytes(expected), AsBytes(authorization.signature)) ||
       (stated_hash != nullptr && *stated_hash != PayloadHash(request))) {
     return Mismatch(
-        "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+        "The request signature we calculated does not match the signature you provided. Check your AWS "
+        "Secret "
         "Access Key and signing method. Consult the service documentation for details.");
   }
   return OkStatus();
