@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 13> kForeignEncodings = {
 struct Conversation::State {
   ConversationOptions options;
   bool authenticated = false;
+  bool started = false;
   bool terminated = false;
   bool foreign_encoding = false;
   TextRules rules;
@@ -165,8 +166,8 @@ class Conversation::FromServer : public MessageStream {
 
   // The first one answers the startup message, not a unit.
   void Ready() {
-    if (started_) state_.edits.ReadyForQuery();
-    started_ = true;
+    if (state_.started) state_.edits.ReadyForQuery();
+    state_.started = true;
   }
 
   void Authentication(std::string_view body, std::string_view message, Outgoing& out) {
@@ -200,7 +201,6 @@ class Conversation::FromServer : public MessageStream {
   }
 
   State& state_;
-  bool started_ = false;
 };
 
 Conversation::Conversation(ConversationOptions options)
@@ -215,5 +215,6 @@ MessageStream& Conversation::from_client() { return *from_client_; }
 MessageStream& Conversation::from_server() { return *from_server_; }
 uint64_t Conversation::rewritten() const { return state_->rewritten; }
 bool Conversation::terminated() const { return state_->terminated; }
+bool Conversation::started() const { return state_->started; }
 
 }  // namespace keyhold::gateway

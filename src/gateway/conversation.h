@@ -37,6 +37,8 @@ class Conversation {
   uint64_t rewritten() const;
   // True once the client has said goodbye.
   bool terminated() const;
+  // True once the client has logged in and was told that it may ask.
+  bool started() const;
 
  private:
   struct State;

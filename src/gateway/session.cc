@@ -244,9 +244,12 @@ void Session::End(const LockReason& reason) {
   EndAtBoundary();
 }
 
+// ReadyForQuery behind the error is more than PostgreSQL says when it ends a session. Without it, libpq 15
+// waits for it, meets the end of the connection instead, and PQexec() returns that in place of the error.
 bool Session::EndAtBoundary() {
   if (!ending_ || !relay_->conversation().from_server().at_boundary()) return false;
-  Finish(FatalError(EndedBy(*ending_)));
+  const bool started = relay_->conversation().started();
+  Finish(FatalError(EndedBy(*ending_)) + (started ? Message('Z', "I") : std::string()));
   return true;
 }
 

@@ -17,7 +17,7 @@ namespace {
 constexpr char kBin[] = "/usr/lib/postgresql/15/bin/";
 
 void MustRun(const std::string& command) {
-  const Ran ran = Run(command);
+  const Ran ran = Shell(command);
   if (ran.code != 0) {
     std::fprintf(stderr, "%s\nfailed with %d: %s\n", command.c_str(), ran.code, ran.output.c_str());
     std::abort();
@@ -26,7 +26,7 @@ void MustRun(const std::string& command) {
 
 }  // namespace
 
-Ran Run(const std::string& command) {
+Ran Shell(const std::string& command) {
   Ran ran;
   FILE* pipe = popen(("{ " + command + "\n} 2>&1").c_str(), "r");
   if (pipe == nullptr) return ran;
@@ -72,7 +72,7 @@ Postgres::Postgres(const std::string& settings) {
 }
 
 Postgres::~Postgres() {
-  const Ran ran = Run(AsPostgres(absl::StrCat("pg_ctl -w -m immediate -D ", dir_.File("data"), " stop")));
+  const Ran ran = Shell(AsPostgres(absl::StrCat("pg_ctl -w -m immediate -D ", dir_.File("data"), " stop")));
   EXPECT_EQ(ran.code, 0) << ran.output;
 }
 
@@ -109,13 +109,13 @@ std::string Cluster::DirectUrl() const {
 }
 
 Ran Cluster::Psql(const std::string& arguments, const std::string& user) const {
-  return Run(absl::StrCat("psql -X -At -v ON_ERROR_STOP=1 '", Url(user), "' ", arguments));
+  return Shell(absl::StrCat("psql -X -At -v ON_ERROR_STOP=1 '", Url(user), "' ", arguments));
 }
 
 Ran Cluster::Python(const std::string& script) const {
   const std::string path = tls_.File("script.py");
   std::ofstream(path) << "import os, psycopg2\nurl = os.environ['URL']\n" << script;
-  return Run(absl::StrCat("URL='", Url(), "' /usr/bin/python3 ", path));
+  return Shell(absl::StrCat("URL='", Url(), "' /usr/bin/python3 ", path));
 }
 
 }  // namespace keyhold::gateway

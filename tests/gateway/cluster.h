@@ -14,7 +14,7 @@ struct Ran {
 };
 
 // Runs `command` in a shell, to its end.
-Ran Run(const std::string& command);
+Ran Shell(const std::string& command);
 
 // A directory of its own under /tmp, removed with everything in it.
 class TempDir {
