@@ -8,6 +8,8 @@
 namespace keyhold::keyring {
 namespace {
 
+constexpr size_t kReadSize = 8192;
+
 Status Failed(ssize_t negative_errno, std::string_view what) {
   return ErrnoError(static_cast<int>(-negative_errno), what);
 }
@@ -43,10 +45,11 @@ StatusOr<std::string> ReadRing(Posix& posix, int dir) {
   const int fd = posix.OpenAt(dir, kFileName, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd == -ENOENT) return Error(Cause::kNotFound, "the store has no key ring (file keyring)");
   if (fd < 0) return Failed(fd, "opening the key ring");
-  std::string content(kMaxFileSize + 1, '\0');
+  std::string content;
   size_t size = 0;
   ssize_t moved = 1;
-  while (moved > 0 && size < content.size()) {
+  while (moved > 0 && size <= kMaxFileSize) {
+    content.resize(size + kReadSize);
     moved = posix.PRead(fd, content.data() + size, content.size() - size, static_cast<off_t>(size));
     if (moved > 0) size += static_cast<size_t>(moved);
   }

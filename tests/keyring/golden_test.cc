@@ -1,0 +1,155 @@
+// The format as files: version 1 opens and is written to the byte; what is broken is refused by its own
+// cause. tests/golden/v1/keyring/ and tests/broken/keyring/ hold them. No switch writes them anew: what
+// version 1 wrote must stay readable as it is.
+#include "crypto/hash.h"
+#include "keyring/format.h"
+#include "tests/base/fixed_random.h"
+#include "tests/keyring/fixture.h"
+
+namespace keyhold::keyring {
+namespace {
+
+std::string Path(const std::string& name) { return std::string(KEYHOLD_SOURCE_DIR) + "/tests/" + name; }
+
+// The body of `file` after `change`, with a checksum that fits: damage that only the format's own checks see.
+std::string Altered(const std::string& file, const std::function<void(std::string&)>& change) {
+  std::string body = file.substr(0, file.size() - kChecksumSize - kMacSize);
+  change(body);
+  std::array<uint8_t, kMacSize> mac;
+  std::copy_n(file.end() - kMacSize, kMacSize, mac.begin());
+  return WithTrailer(body, mac);
+}
+
+class Golden : public Ring {
+ protected:
+  // What tests/golden/v1/keyring/keyring holds: enabled on key A, rotated to key B, one data key destroyed.
+  std::string MakeGolden() {
+    testing::FixedRandom random;
+    const Place place{SystemPosix(), dir_.fd(), random, clock_};
+    testing::FakeKms a(testing::FakeKms::kKeyA, random);
+    testing::FakeKms b(testing::FakeKms::kKeyB, random);
+    auto ring = KeyRing::Create(place, identity_, a, kBudget);
+    EXPECT_TRUE(ring.ok()) << ring.status();
+    clock_.Advance(absl::Hours(24));
+    EXPECT_TRUE((*ring)->Rewrap(b, kBudget).ok());
+    clock_.Advance(absl::Hours(24));
+    EXPECT_TRUE((*ring)->AddDataKey().ok());
+    EXPECT_TRUE((*ring)->DestroyDataKey(1).ok());
+    return testing::ReadFile(dir_.File("keyring"));
+  }
+};
+
+TEST_F(Golden, Version1IsWrittenToTheByte) {
+  EXPECT_EQ(crypto::Hex(crypto::AsBytes(MakeGolden())),
+            crypto::Hex(crypto::AsBytes(testing::ReadFile(Path("golden/v1/keyring/keyring")))));
+}
+
+TEST_F(Golden, Version1Opens) {
+  testing::WriteFile(dir_.File("keyring"), testing::ReadFile(Path("golden/v1/keyring/keyring")));
+  const auto ring = Reopen(next_, 4);
+  ASSERT_TRUE(ring.ok()) << ring.status();
+  const Info info = (*ring)->GetInfo();
+  EXPECT_EQ(info.epoch, 4U);
+  ASSERT_EQ(info.keys.size(), 2U);
+  EXPECT_EQ(info.keys[0].spec.uri, testing::FakeKms::kKeyB);
+  EXPECT_EQ(info.keys[0].created_at, absl::FromUnixSeconds(1'800'086'400));
+  EXPECT_FALSE(info.keys[1].guards_data);
+  ASSERT_EQ(info.data_keys.size(), 3U);
+  EXPECT_EQ(info.data_keys[0].state, DataKeyState::kDestroyed);
+  EXPECT_EQ(info.data_keys[1].state, DataKeyState::kRetired);
+  EXPECT_EQ(info.data_keys[2].state, DataKeyState::kActive);
+  EXPECT_EQ(crypto::Hex(crypto::Sha256(crypto::AsBytes(Exposed(**ring, 3)))),
+            testing::ReadFile(Path("golden/v1/keyring/data-key-3.sha256")).substr(0, 64));
+}
+
+// Damage of any kind is found before a KMS is asked.
+TEST_F(Golden, EveryFlippedBitIsCorrupt) {
+  const std::string whole = testing::ReadFile(Path("golden/v1/keyring/keyring"));
+  const size_t signed_size = whole.size() - kMacSize;
+  for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string altered = whole;
+    altered[bit / 8] = static_cast<char>(altered[bit / 8] ^ (1 << (bit % 8)));
+    testing::WriteFile(dir_.File("keyring"), altered);
+    const int before = next_.calls();
+    ASSERT_EQ(CauseOf(Reopen(next_).status()), Cause::kCorrupt) << "bit " << bit;
+    const bool asked = next_.calls() != before;
+    ASSERT_EQ(asked, bit / 8 >= signed_size) << "bit " << bit << ": only the MAC needs the store key";
+  }
+}
+
+TEST_F(Golden, EveryTruncationAndExtensionIsCorrupt) {
+  const std::string whole = testing::ReadFile(Path("golden/v1/keyring/keyring"));
+  for (size_t size = 0; size < whole.size(); ++size) {
+    testing::WriteFile(dir_.File("keyring"), whole.substr(0, size));
+    ASSERT_EQ(CauseOf(Reopen(next_).status()), Cause::kCorrupt) << size;
+  }
+  testing::WriteFile(dir_.File("keyring"), whole + '\0');
+  EXPECT_EQ(CauseOf(Reopen(next_).status()), Cause::kCorrupt);
+  testing::WriteFile(dir_.File("keyring"), whole + std::string(2 << 20, 'x'));
+  EXPECT_EQ(CauseOf(Reopen(next_).status()), Cause::kCorrupt);
+  EXPECT_EQ(next_.calls(), 0);
+}
+
+// Who can recompute the checksum still cannot make a ring that authenticates.
+TEST_F(Golden, EveryForgedByteIsRefused) {
+  const std::string whole = testing::ReadFile(Path("golden/v1/keyring/keyring"));
+  const size_t body_size = whole.size() - kChecksumSize - kMacSize;
+  for (size_t at = 0; at < body_size; ++at) {
+    testing::WriteFile(dir_.File("keyring"), Altered(whole, [&](std::string& body) { ++body[at]; }));
+    const auto opened = Reopen(next_);
+    ASSERT_FALSE(opened.ok()) << "byte " << at;
+    const Cause cause = CauseOf(opened.status());
+    ASSERT_TRUE(cause == Cause::kCorrupt || cause == Cause::kFailedPrecondition ||
+                cause == Cause::kKmsCorrupt)
+        << "byte " << at << ": " << opened.status();
+  }
+}
+
+struct Broken {
+  const char* file;
+  Cause cause;
+  const char* says;
+};
+class BrokenRing : public Golden, public ::testing::WithParamInterface<Broken> {};
+
+TEST_P(BrokenRing, IsRefusedWithItsReason) {
+  const std::string file = testing::ReadFile(Path(std::string("broken/keyring/") + GetParam().file));
+  ASSERT_FALSE(file.empty());
+  testing::WriteFile(dir_.File("keyring"), file);
+  const auto opened = Reopen(next_);
+  EXPECT_EQ(CauseOf(opened.status()), GetParam().cause) << opened.status();
+  EXPECT_THAT(std::string(opened.status().message()), ::testing::HasSubstr(GetParam().says));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, BrokenRing,
+    ::testing::Values(Broken{"no_magic", Cause::kCorrupt, "does not start as a key ring does"},
+                      Broken{"newer_version", Cause::kFailedPrecondition, "version 2"},
+                      Broken{"unknown_flag", Cause::kFailedPrecondition, "flags"},
+                      Broken{"other_size", Cause::kCorrupt, "its size"},
+                      Broken{"unknown_key_type", Cause::kFailedPrecondition, "type of key"},
+                      Broken{"no_keys", Cause::kCorrupt, "number of key records"},
+                      Broken{"no_data_keys", Cause::kCorrupt, "number of data keys"},
+                      Broken{"past_key_with_wrap", Cause::kCorrupt, "not where it must be"},
+                      Broken{"active_key_without_wrap", Cause::kCorrupt, "not where it must be"},
+                      Broken{"blank_in_store_id", Cause::kCorrupt, "store id"},
+                      Broken{"data_key_ids_equal", Cause::kCorrupt, "ids of its data keys"},
+                      Broken{"data_key_id_zero", Cause::kCorrupt, "ids of its data keys"},
+                      Broken{"data_key_id_from_the_future", Cause::kCorrupt, "ids of its data keys"},
+                      Broken{"unknown_data_key_state", Cause::kFailedPrecondition, "state"},
+                      Broken{"two_active_data_keys", Cause::kCorrupt, "active data key"},
+                      Broken{"no_active_data_key", Cause::kCorrupt, "active data key"},
+                      Broken{"destroyed_data_key_with_wrap", Cause::kCorrupt, "size of a wrapped data key"},
+                      Broken{"rest_after_the_fields", Cause::kCorrupt, "do not fill it"},
+                      Broken{"other_mac", Cause::kCorrupt, "does not authenticate"}),
+    [](const auto& info) { return info.param.file; });
+
+TEST_F(Golden, DataKeysDoNotFitUnderAnotherId) {
+  const std::string whole = MakeGolden();
+  Contents contents = Decode(whole)->contents;
+  EXPECT_NE(DataKeyBinding(2, contents.identity), DataKeyBinding(3, contents.identity));
+  EXPECT_NE(DataKeyBinding(2, {"ab", "c", "d"}), DataKeyBinding(2, {"a", "bc", "d"}));
+}
+
+}  // namespace
+}  // namespace keyhold::keyring
