@@ -1,0 +1,153 @@
+#include "agent/http_client.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "absl/strings/str_cat.h"
+
+namespace keyhold::agent {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxAnswer = 4 << 20;
+
+struct FreeCurl {
+  void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+using Headers = std::unique_ptr<curl_slist, FreeCurl>;
+
+void Append(Headers& headers, const std::string& header) {
+  headers.reset(curl_slist_append(headers.release(), header.c_str()));
+}
+
+size_t Collect(char* data, size_t, size_t size, void* out) {
+  auto& body = *static_cast<std::string*>(out);
+  if (body.size() + size > kMaxAnswer) return 0;
+  body.append(data, size);
+  return size;
+}
+
+int ShallStop(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return *static_cast<std::atomic<bool>*>(stop) ? 1 : 0;
+}
+
+Cause CauseOfAnswer(const json& body, long http) {
+  if (body.contains("cause") && body["cause"].is_string()) return CauseFromName(body["cause"].get<std::string>());
+  if (http == 404) return Cause::kNotFound;
+  if (http == 401) return Cause::kUnauthenticated;
+  if (http == 403) return Cause::kPermissionDenied;
+  return http >= 500 ? Cause::kUnavailable : Cause::kInvalidArgument;
+}
+
+StatusOr<json> Judge(const std::string& peer, long http, const std::string& text) {
+  json body = json::parse(text, nullptr, false);
+  if (http >= 200 && http < 300) {
+    if (!body.is_discarded()) return body;
+    return Error(Cause::kCorrupt, absl::StrCat(peer, " did not answer with JSON"));
+  }
+  if (!body.is_object()) body = json::object();
+  const std::string message =
+      body.contains("message") && body["message"].is_string() ? body["message"].get<std::string>() : "";
+  return Error(CauseOfAnswer(body, http),
+               message.empty() ? absl::StrCat(peer, " answered with status ", http) : message);
+}
+
+class CurlClient final : public HttpClient {
+ public:
+  CurlClient(std::string base, std::string socket_path)
+      : base_(std::move(base)), socket_path_(std::move(socket_path)), curl_(curl_easy_init()) {}
+
+  ~CurlClient() override {
+    curl_.reset();
+    CloseDirectory();
+  }
+
+  StatusOr<json> Send(const HttpCall& call) override {
+    if (curl_ == nullptr) return Error(Cause::kResourceExhausted, "libcurl has no memory");
+    KEYHOLD_RETURN_IF_ERROR(Prepare(call));
+    std::string body;
+    curl_easy_setopt(curl_.get(), CURLOPT_WRITEFUNCTION, &Collect);
+    curl_easy_setopt(curl_.get(), CURLOPT_WRITEDATA, &body);
+    const CURLcode code = curl_easy_perform(curl_.get());
+    if (code == CURLE_WRITE_ERROR) return Error(Cause::kCorrupt, Peer() + " sent too long an answer");
+    if (code != CURLE_OK) {
+      return Error(Cause::kUnavailable, absl::StrCat(Peer(), " does not answer: ", curl_easy_strerror(code)));
+    }
+    long http = 0;
+    curl_easy_getinfo(curl_.get(), CURLINFO_RESPONSE_CODE, &http);
+    return Judge(Peer(), http, body);
+  }
+
+  void Abort() override { stop_ = true; }
+
+ private:
+  const std::string& Peer() const { return socket_path_.empty() ? base_ : socket_path_; }
+
+  void CloseDirectory() {
+    if (directory_ >= 0) close(directory_);
+    directory_ = -1;
+  }
+
+  // A sockaddr_un holds 107 bytes: the directory is reached by its descriptor. Opened anew each time, as the
+  // node may have been made again.
+  StatusOr<std::string> ShortSocketPath() {
+    CloseDirectory();
+    const size_t slash = socket_path_.rfind('/');
+    directory_ = open(socket_path_.substr(0, slash).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory_ < 0) return Error(Cause::kUnavailable, socket_path_ + " is not there");
+    return absl::StrCat("/proc/self/fd/", directory_, socket_path_.substr(slash));
+  }
+
+  Status Prepare(const HttpCall& call) {
+    CURL* curl = curl_.get();
+    curl_easy_reset(curl);
+    if (!socket_path_.empty()) {
+      KEYHOLD_ASSIGN_OR_RETURN(const std::string path, ShortSocketPath());
+      curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path.c_str());
+    }
+    headers_.reset();
+    Append(headers_, "Content-Type: application/json");
+    Append(headers_, "Expect:");
+    if (!call.bearer.empty()) Append(headers_, "Authorization: Bearer " + call.bearer);
+    curl_easy_setopt(curl, CURLOPT_URL, (base_ + call.path).c_str());
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call.method.c_str());
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers_.get());
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(call.timeout)));
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &ShallStop);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &stop_);
+    if (call.method != "GET") {
+      curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(call.body.size()));
+      curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, call.body.c_str());
+    }
+    return OkStatus();
+  }
+
+  const std::string base_;
+  const std::string socket_path_;
+  std::unique_ptr<CURL, FreeCurl> curl_;
+  Headers headers_;
+  int directory_ = -1;
+  std::atomic<bool> stop_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<HttpClient> HttpClient::ForUrl(const std::string& base) {
+  return std::make_unique<CurlClient>(base, "");
+}
+
+std::unique_ptr<HttpClient> HttpClient::ForSocket(const std::string& socket_path) {
+  return std::make_unique<CurlClient>("http://node", socket_path);
+}
+
+}  // namespace keyhold::agent

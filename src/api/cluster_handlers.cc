@@ -1,0 +1,124 @@
+#include "absl/strings/str_cat.h"
+#include "api/cluster_input.h"
+#include "api/handlers.h"
+#include "api/page.h"
+#include "api/views.h"
+#include "control/sql_users.h"
+
+namespace keyhold::api {
+namespace {
+
+using control::ClusterView;
+using nlohmann::json;
+
+constexpr absl::Duration kAgentSilence = absl::Minutes(1);
+
+StatusOr<Reply> ClusterReply(const Services& services, const StatusOr<ClusterView>& view) {
+  if (!view.ok()) return view.status();
+  return Reply::Json(ClusterJson(*view, services.aws_principal_arn));
+}
+
+const std::string& ClusterId(const Request& request) { return request.path.at("cluster_id"); }
+
+// By `sort_by`, then id.
+StatusOr<std::string> SortKey(const std::string& sort_by, const ClusterView& view) {
+  const control::Cluster& cluster = view.cluster;
+  if (sort_by == "NAME") return absl::StrCat(cluster.name, " ", cluster.id);
+  const bool deleted_at = sort_by == "DELETED_AT";
+  if (!deleted_at && !sort_by.empty() && sort_by != "CREATED_AT") {
+    return Error(Cause::kInvalidArgument, "pagination.sort_by must be NAME, CREATED_AT or DELETED_AT");
+  }
+  // With all digits, so that the order of the texts is the order of the times.
+  const absl::Time time = deleted_at ? cluster.deleted_at : cluster.created_at;
+  const std::string text =
+      time == absl::InfinitePast() ? "" : absl::FormatTime("%Y-%m-%dT%H:%M:%E6S", time, absl::UTCTimeZone());
+  return absl::StrCat(text, " ", cluster.id);
+}
+
+bool IsLive(const Services& services, const control::Node& node) {
+  return node.reported && node.status.state == wire::NodeState::kServing &&
+         services.core.clock.Now() - services.fleet.LastSeen(node.host) < kAgentSilence;
+}
+
+// RFC 3986's unreserved characters are all that a user's or a database's name may have here.
+Status CheckDatabaseName(const std::string& name) {
+  return Annotate(control::CheckSqlUserName(name), "database");
+}
+
+}  // namespace
+
+StatusOr<Reply> ListClusters(Services& services, const Request& request) {
+  KEYHOLD_ASSIGN_OR_RETURN(const auto views,
+                           services.clusters.List(request.Query("show_inactive") == "true"));
+  std::vector<Keyed> items;
+  for (const ClusterView& view : views) {
+    KEYHOLD_ASSIGN_OR_RETURN(std::string key, SortKey(request.Query("pagination.sort_by"), view));
+    items.push_back({std::move(key), ClusterJson(view, services.aws_principal_arn)});
+  }
+  return Paged(request, "clusters", std::move(items));
+}
+
+StatusOr<Reply> CreateCluster(Services& services, const Request& request) {
+  KEYHOLD_ASSIGN_OR_RETURN(const auto spec, ReadClusterSpec(request.body));
+  return ClusterReply(services, services.clusters.Create(request.caller, spec));
+}
+
+StatusOr<Reply> GetCluster(Services& services, const Request& request) {
+  return ClusterReply(services, services.clusters.Get(ClusterId(request)));
+}
+
+StatusOr<Reply> UpdateCluster(Services& services, const Request& request) {
+  KEYHOLD_ASSIGN_OR_RETURN(const auto change, ReadClusterChange(request.body));
+  return ClusterReply(services, services.clusters.Update(request.caller, ClusterId(request), change));
+}
+
+StatusOr<Reply> DeleteCluster(Services& services, const Request& request) {
+  return ClusterReply(services, services.clusters.Delete(request.caller, ClusterId(request)));
+}
+
+StatusOr<Reply> ListClusterNodes(Services& services, const Request& request) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ClusterView view, services.clusters.Get(ClusterId(request)));
+  const std::string region = request.Query("region_name");
+  std::vector<Keyed> items;
+  for (const control::Node& node : view.nodes) {
+    if (!region.empty() && node.region != region) continue;
+    items.push_back({node.id,
+                     {{"name", node.id},
+                      {"region_name", node.region},
+                      {"status", IsLive(services, node) ? "LIVE" : "NOT_READY"}}});
+  }
+  return Paged(request, "nodes", std::move(items));
+}
+
+StatusOr<Reply> GetConnectionString(Services& services, const Request& request) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ClusterView view, services.clusters.Get(ClusterId(request)));
+  const std::string database = request.query.contains("database") ? request.Query("database") : "defaultdb";
+  const std::string user = request.Query("sql_user");
+  KEYHOLD_RETURN_IF_ERROR(CheckDatabaseName(database));
+  if (!user.empty()) KEYHOLD_RETURN_IF_ERROR(Annotate(control::CheckSqlUserName(user), "sql_user"));
+  const SqlAddress address = SqlAddressOf(view);
+  if (address.port.empty()) {
+    return Error(Cause::kUnavailable, absl::StrCat("cluster ", view.cluster.name,
+                                                   " has no SQL address yet; try again when it is CREATED"));
+  }
+  const std::string host =
+      address.host.find(':') == std::string::npos ? address.host : absl::StrCat("[", address.host, "]");
+  const std::string who = user.empty() ? "" : absl::StrCat(user, "@");
+  json params = {{"Database", database}, {"Host", address.host}, {"Port", address.port}};
+  if (!user.empty()) params["Username"] = user;
+  return Reply::Json({{"connection_string", absl::StrCat("postgresql://", who, host, ":", address.port, "/",
+                                                         database, "?sslmode=verify-full")},
+                      {"params", std::move(params)}});
+}
+
+StatusOr<Reply> GetClusterCertificate(Services& services, const Request& request) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ClusterView view, services.clusters.Get(ClusterId(request)));
+  std::string bundle;
+  for (const control::Node& node : view.nodes) bundle += node.status.ca_pem;
+  if (bundle.empty()) {
+    return Error(Cause::kUnavailable, "the cluster has no certificate yet; try again when it is CREATED");
+  }
+  return Reply{200, "application/x-pem-file", std::move(bundle)};
+}
+
+}  // namespace keyhold::api

@@ -1,0 +1,71 @@
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include "api/handlers.h"
+#include "control/organization.h"
+#include "control/state.h"
+
+namespace keyhold::api {
+namespace {
+
+using GaugeFamily = prometheus::Family<prometheus::Gauge>;
+
+GaugeFamily& Gauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+}
+
+void CountStates(const std::vector<control::ClusterView>& views, GaugeFamily& clusters) {
+  for (const char* state : {"CREATING", "CREATED", "CREATION_FAILED", "LOCKED"}) {
+    clusters.Add({{"state", state}}).Set(0);
+  }
+  for (const auto& view : views) clusters.Add({{"state", control::StateOf(view)}}).Increment();
+}
+
+void Locks(const std::vector<control::ClusterView>& views, GaugeFamily& locked, GaugeFamily& warning) {
+  for (const auto& view : views) {
+    const auto lock = control::LockOf(view);
+    locked.Add({{"cluster_id", view.cluster.id}, {"cause", lock ? lock->cause : ""}}).Set(lock ? 1 : 0);
+    warning.Add({{"cluster_id", view.cluster.id}}).Set(control::WarningOf(view) ? 1 : 0);
+  }
+}
+
+void Ages(const Services& services, const std::vector<control::ClusterView>& views, GaugeFamily& probe,
+          GaugeFamily& agent) {
+  const absl::Time now = services.core.clock.Now();
+  for (const auto& view : views) {
+    for (const control::Node& node : view.nodes) {
+      absl::Time at;
+      std::string error;
+      if (absl::ParseTime(absl::RFC3339_full, node.status.last_probe_at, &at, &error)) {
+        probe.Add({{"cluster_id", view.cluster.id}, {"node_id", node.id}})
+            .Set(absl::ToDoubleSeconds(now - at));
+      }
+      const absl::Time seen = services.fleet.LastSeen(node.host);
+      if (seen != absl::InfinitePast())
+        agent.Add({{"host", node.host}}).Set(absl::ToDoubleSeconds(now - seen));
+    }
+  }
+}
+
+}  // namespace
+
+StatusOr<Reply> GetHealth(Services& services, const Request&) {
+  KEYHOLD_RETURN_IF_ERROR(control::GetOrganization(services.core).status());
+  return Reply{200, "text/plain", "ok\n"};
+}
+
+StatusOr<Reply> GetMetrics(Services& services, const Request&) {
+  KEYHOLD_ASSIGN_OR_RETURN(const auto views, services.clusters.List(false));
+  prometheus::Registry registry;
+  CountStates(views, Gauge(registry, "keyhold_clusters", "Clusters by state"));
+  Locks(views, Gauge(registry, "keyhold_cluster_locked", "1 while the cluster is locked, with the cause"),
+        Gauge(registry, "keyhold_cluster_warning", "1 while the KMS of a serving cluster is not reached"));
+  Ages(services, views,
+       Gauge(registry, "keyhold_node_last_probe_age_seconds",
+             "Time since the node last proved its key usable"),
+       Gauge(registry, "keyhold_agent_last_seen_age_seconds", "Time since the host's agent was heard of"));
+  return Reply{200, "text/plain; version=0.0.4", prometheus::TextSerializer().Serialize(registry.Collect())};
+}
+
+}  // namespace keyhold::api

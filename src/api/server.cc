@@ -1,0 +1,249 @@
+#include "api/server.h"
+
+#include <httplib.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "api/http_status.h"
+#include "api/json_input.h"
+#include "api/router.h"
+#include "control/organization.h"
+#include "crypto/hash.h"
+
+namespace keyhold::api {
+namespace {
+
+// Long polls of agents and waiting changes hold a thread each.
+constexpr size_t kThreads = 64;
+constexpr int kReadTimeoutSeconds = 30;
+constexpr size_t kMaxRequestsPerConnection = 10'000;
+
+struct Address {
+  std::string host;
+  int port = 0;
+};
+
+StatusOr<Address> ParseAddress(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  Address address;
+  if (colon == std::string::npos || colon == 0 ||
+      !absl::SimpleAtoi(listen.substr(colon + 1), &address.port) || address.port < 0 ||
+      address.port > 65535) {
+    return Error(Cause::kInvalidArgument,
+                 absl::StrCat("the server's address ", listen, " must be ADDR:PORT"));
+  }
+  address.host = listen.substr(0, colon);
+  if (address.host.size() > 2 && address.host.front() == '[') {
+    address.host = address.host.substr(1, address.host.size() - 2);
+  }
+  return address;
+}
+
+Status EnsureDirectory(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return OkStatus();
+  return ErrnoError(errno, path);
+}
+
+// httplib's default is SO_REUSEPORT, which would let two servers share a port.
+void ReuseAddress(socket_t socket) {
+  const int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+std::string BearerOf(const httplib::Request& request) {
+  constexpr std::string_view kScheme = "Bearer ";
+  const std::string header = request.get_header_value("Authorization");
+  return header.starts_with(kScheme) ? header.substr(kScheme.size()) : "";
+}
+
+Request Convert(const httplib::Request& in, std::map<std::string, std::string> path) {
+  Request request{in.method, std::move(path), {}, in.body, {}};
+  for (const auto& [name, value] : in.params) request.query.emplace(name, value);
+  return request;
+}
+
+void Send(const Reply& reply, httplib::Response& response) {
+  response.status = reply.status;
+  response.set_content(reply.body, reply.content_type.c_str());
+}
+
+void SendError(const Status& status, httplib::Response& response) {
+  Reply reply = Reply::Json(ErrorBody(status));
+  reply.status = HttpStatusOf(CauseOf(status)).http;
+  if (reply.status == 401) response.set_header("WWW-Authenticate", "Bearer");
+  if (reply.status == 429 || reply.status == 503) response.set_header("Retry-After", "1");
+  if (reply.status >= 500) spdlog::error("answered {}: {}", reply.status, std::string(status.message()));
+  Send(reply, response);
+}
+
+// What httplib itself refused: it has a status but no body.
+httplib::Server::HandlerResponse DescribeError(const httplib::Request&, httplib::Response& response) {
+  if (!response.body.empty()) return httplib::Server::HandlerResponse::Unhandled;
+  const int status = response.status;
+  const std::string message = status == 413 ? absl::StrCat("the body is larger than ", kMaxBodySize, " bytes")
+                                            : "the request is not valid HTTP";
+  Reply reply = Reply::Json(ErrorBody(Error(Cause::kInvalidArgument, message)));
+  reply.status = status;
+  Send(reply, response);
+  return httplib::Server::HandlerResponse::Handled;
+}
+
+class HttpServer final : public Server {
+ public:
+  static StatusOr<std::unique_ptr<Server>> Make(const ServerOptions& options, Clock& clock,
+                                                crypto::Random& random) {
+    std::unique_ptr<HttpServer> server(new HttpServer());
+    KEYHOLD_RETURN_IF_ERROR(server->Open(options, clock, random));
+    KEYHOLD_RETURN_IF_ERROR(server->Listen(options.listen));
+    return std::unique_ptr<Server>(std::move(server));
+  }
+
+  ~HttpServer() override { HttpServer::Stop(); }
+
+  uint16_t port() const override { return port_; }
+
+  void Stop() override {
+    changes_.Close();
+    http_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  HttpServer() = default;
+
+  Status Open(const ServerOptions& options, Clock& clock, crypto::Random& random) {
+    const std::string dir = options.dir + "/server";
+    KEYHOLD_RETURN_IF_ERROR(EnsureDirectory(dir));
+    KEYHOLD_ASSIGN_OR_RETURN(store_, control::Store::Open(dir + "/keyhold.db"));
+    const control::Core core{
+        *store_, changes_, clock, random, options.check_timeout, options.observe_timeout};
+    const control::FleetOptions fleet{options.probe_interval, options.unreachable_grace};
+    services_ = std::make_unique<Services>(core, fleet);
+    services_->aws_principal_arn = options.aws_principal_arn;
+    KEYHOLD_RETURN_IF_ERROR(control::Bootstrap(services_->core, dir));
+    KEYHOLD_ASSIGN_OR_RETURN(agent_token_, control::ReadAgentToken(dir));
+    return control::ApplyFleetOptions(services_->core, fleet);
+  }
+
+  Status Listen(const std::string& listen) {
+    KEYHOLD_ASSIGN_OR_RETURN(const Address address, ParseAddress(listen));
+    Configure();
+    const bool any = address.port == 0;
+    const int port = any ? http_.bind_to_any_port(address.host)
+                         : (http_.bind_to_port(address.host, address.port) ? address.port : -1);
+    if (port <= 0) {
+      return Error(
+          Cause::kUnavailable,
+          absl::StrCat("cannot listen on ", listen,
+                       ": the port is in use or the address is not of this machine; choose another"));
+    }
+    port_ = static_cast<uint16_t>(port);
+    thread_ = std::thread([this] { http_.listen_after_bind(); });
+    // stop() is without effect before this.
+    while (!http_.is_running()) std::this_thread::yield();
+    return OkStatus();
+  }
+
+  void Configure() {
+    http_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    http_.set_socket_options(ReuseAddress);
+    http_.set_tcp_nodelay(true);
+    http_.set_keep_alive_max_count(kMaxRequestsPerConnection);
+    http_.set_read_timeout(kReadTimeoutSeconds);
+    http_.set_payload_max_length(kMaxBodySize);
+    http_.set_error_handler(httplib::Server::HandlerWithResponse(DescribeError));
+    http_.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
+      SendError(Error(Cause::kInternal, "a handler threw"), response);
+    });
+    const auto handle = [this](const httplib::Request& request, httplib::Response& response) {
+      Handle(request, response);
+    };
+    http_.Get(".*", handle).Post(".*", handle).Put(".*", handle).Patch(".*", handle).Delete(".*", handle);
+    http_.Options(".*", handle);
+  }
+
+  void Handle(const httplib::Request& in, httplib::Response& response) {
+    const auto reply = Answer(in);
+    if (!reply.ok()) return SendError(reply.status(), response);
+    Send(*reply, response);
+  }
+
+  StatusOr<Reply> Answer(const httplib::Request& in) {
+    const std::string method = in.method == "HEAD" ? "GET" : in.method;
+    Match match = FindRoute(method, in.target);
+    if (match.route == nullptr) return Unknown(in, match);
+    Request request = Convert(in, std::move(match.path));
+    KEYHOLD_RETURN_IF_ERROR(Admit(in, match.route->access, request));
+    if (match.route->handler == nullptr) {
+      return Error(Cause::kUnimplemented, absl::StrCat(method, " ", std::string(match.route->pattern),
+                                                       " is not built in this Keyhold"));
+    }
+    return match.route->handler(*services_, request);
+  }
+
+  static StatusOr<Reply> Unknown(const httplib::Request& in, const Match& match) {
+    if (!match.other_method) {
+      return Error(Cause::kNotFound, "there is nothing at this path; the Cloud API is below /api/v1");
+    }
+    Reply reply = Reply::Json(
+        ErrorBody(Error(Cause::kUnimplemented, absl::StrCat("this path does not take ", in.method))));
+    reply.status = 405;
+    return reply;
+  }
+
+  Status Admit(const httplib::Request& in, Access access, Request& request) {
+    if (access == Access::kOpen) return OkStatus();
+    const std::string bearer = BearerOf(in);
+    if (bearer.empty()) {
+      return Error(Cause::kUnauthenticated, "an API key is needed: Authorization: Bearer CCDB1_...");
+    }
+    const bool is_agent = crypto::ConstantTimeEqual(crypto::AsBytes(bearer), agent_token_.Expose());
+    if (access == Access::kAgent) {
+      return is_agent ? OkStatus()
+                      : Error(Cause::kPermissionDenied, "this is for agents, with the agents' token");
+    }
+    if (is_agent) return Error(Cause::kPermissionDenied, "the agents' token may not call the Cloud API");
+    KEYHOLD_ASSIGN_OR_RETURN(request.caller, services_->api_keys.Authenticate(bearer));
+    request.caller.ip_address = in.remote_addr;
+    const bool is_cli = in.get_header_value("User-Agent").starts_with("ccloud");
+    request.caller.source = is_cli ? "AUDIT_LOG_SOURCE_CLI" : "AUDIT_LOG_SOURCE_CC_API";
+    return OkStatus();
+  }
+
+  control::Changes changes_;
+  std::unique_ptr<control::Store> store_;
+  std::unique_ptr<Services> services_;
+  crypto::SecretBytes agent_token_;
+  httplib::Server http_;
+  std::thread thread_;
+  uint16_t port_ = 0;
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Clock& clock,
+                                                crypto::Random& random) {
+  return HttpServer::Make(options, clock, random);
+}
+
+Status RunServer(const ServerOptions& options, const std::function<void(uint16_t port)>& ready) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  KEYHOLD_ASSIGN_OR_RETURN(const auto server, Server::Start(options, SystemClock(), crypto::SystemRandom()));
+  ready(server->port());
+  int signal = 0;
+  sigwait(&signals, &signal);
+  server->Stop();
+  return OkStatus();
+}
+
+}  // namespace keyhold::api

@@ -1,0 +1,189 @@
+#include "api/views.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_split.h"
+
+namespace keyhold::api {
+namespace {
+
+using control::CmekRegion;
+using control::Rfc3339;
+using nlohmann::json;
+
+json TroubleJson(const wire::Trouble& trouble) {
+  return {{"cause", trouble.cause}, {"message", trouble.message}, {"since", trouble.since}};
+}
+
+json KeyInfoJson(const wire::KeyInfo& key) {
+  return {{"spec", wire::ToJson(key.spec)},
+          {"status", key.status},
+          {"user_message", key.user_message},
+          {"created_at", key.created_at},
+          {"updated_at", key.updated_at}};
+}
+
+json RegionInfos(const control::CmekInfo& info) {
+  json regions = json::array();
+  for (const CmekRegion& region : info.regions) {
+    json keys = json::array();
+    for (const wire::KeyInfo& key : region.keys) keys.push_back(KeyInfoJson(key));
+    regions.push_back({{"region", region.region}, {"status", region.status}, {"key_infos", std::move(keys)}});
+  }
+  return regions;
+}
+
+json CmekConfigJson(const control::ClusterView& view) {
+  const control::CmekInfo info = control::CmekOf(view);
+  json config = {{"status", info.status}, {"region_infos", RegionInfos(info)}};
+  if (!info.regions.empty() && !info.regions.front().keys.empty()) {
+    config["key_spec"] = wire::ToJson(info.regions.front().keys.front().spec);
+  }
+  return config;
+}
+
+json ConfigJson(const control::Cluster& cluster) {
+  if (cluster.plan != control::Plan::kAdvanced) {
+    return {{"serverless", {{"routing_id", cluster.name}, {"upgrade_type", "AUTOMATIC"}}}};
+  }
+  const control::Hardware& hardware = cluster.hardware;
+  return {{"dedicated",
+           {{"machine_type", hardware.machine_type},
+            {"num_virtual_cpus", hardware.num_virtual_cpus},
+            {"storage_gib", hardware.storage_gib},
+            {"memory_gib", 4.0 * static_cast<double>(hardware.num_virtual_cpus)},
+            {"disk_iops", hardware.disk_iops}}}};
+}
+
+json RegionsJson(const control::ClusterView& view, const std::string& host) {
+  json regions = json::array();
+  for (const control::Region& region : view.regions) {
+    const auto nodes = std::count_if(view.nodes.begin(), view.nodes.end(),
+                                     [&](const control::Node& node) { return node.region == region.name; });
+    regions.push_back({{"name", region.name},
+                       {"sql_dns", host},
+                       {"ui_dns", ""},
+                       {"internal_dns", ""},
+                       {"private_endpoint_dns", ""},
+                       {"node_count", nodes},
+                       {"primary", region.ordinal == 0}});
+  }
+  return regions;
+}
+
+// arn:aws:iam::ACCOUNT:user/NAME
+std::string AwsAccountOf(const std::string& arn) {
+  const std::vector<std::string> parts = absl::StrSplit(arn, ':');
+  return parts.size() > 4 ? parts[4] : "";
+}
+
+void AddTroubles(const control::ClusterView& view, json& cluster) {
+  if (const auto lock = control::LockOf(view)) cluster["lock"] = TroubleJson(*lock);
+  if (const auto warning = control::WarningOf(view)) {
+    cluster["warning"] = TroubleJson(warning->trouble);
+    cluster["warning"]["locks_at"] = warning->locks_at;
+  }
+}
+
+}  // namespace
+
+json ClusterJson(const control::ClusterView& view, const std::string& aws_principal_arn) {
+  const control::Cluster& cluster = view.cluster;
+  const std::string host = SqlAddressOf(view).host;
+  json out = {{"id", cluster.id},
+              {"name", cluster.name},
+              {"plan", PlanName(cluster.plan)},
+              {"cloud_provider", cluster.cloud},
+              {"state", control::StateOf(view)},
+              {"operation_status", control::OperationStatusOf(view)},
+              {"cockroach_version", kEngineVersion},
+              {"upgrade_status", "FINALIZED"},
+              {"account_id", cluster.cloud == "AWS" ? AwsAccountOf(aws_principal_arn) : ""},
+              {"creator_id", cluster.creator_id},
+              {"cidr_range", ""},
+              {"parent_id", "root"},
+              {"config", ConfigJson(cluster)},
+              {"regions", RegionsJson(view, host)},
+              {"sql_dns", host},
+              {"network_visibility", cluster.private_network ? "PRIVATE" : "PUBLIC"},
+              {"delete_protection", cluster.delete_protection ? "ENABLED" : "DISABLED"},
+              {"labels", cluster.labels},
+              {"egress_traffic_policy", "ALLOW_ALL"},
+              {"created_at", Rfc3339(cluster.created_at)},
+              {"updated_at", Rfc3339(cluster.updated_at)},
+              {"advanced_security_add_on", cluster.add_on},
+              {"cmek_config", CmekConfigJson(view)}};
+  if (cluster.lifecycle == control::Lifecycle::kDeleted) out["deleted_at"] = Rfc3339(cluster.deleted_at);
+  AddTroubles(view, out);
+  return out;
+}
+
+json CmekJson(const control::ClusterView& view) {
+  const control::CmekInfo info = control::CmekOf(view);
+  return {{"status", info.status}, {"region_infos", RegionInfos(info)}};
+}
+
+json AllowlistEntryJson(const control::AllowlistEntry& entry) {
+  return {{"cidr_ip", entry.cidr_ip},
+          {"cidr_mask", entry.cidr_mask},
+          {"name", entry.name},
+          {"sql", entry.sql},
+          {"ui", entry.ui}};
+}
+
+json ApiKeyJson(const control::ApiKey& key) {
+  return {{"id", key.id},
+          {"name", key.name},
+          {"service_account_id", key.service_account_id},
+          {"created_at", Rfc3339(key.created_at)}};
+}
+
+json AuditEventJson(const control::AuditEvent& event) {
+  return {{"id", event.id},
+          {"created_at", Rfc3339(event.created_at)},
+          {"action", event.action},
+          {"source", event.source},
+          {"cluster_id", event.cluster_id},
+          {"cluster_name", event.cluster_name},
+          {"service_account_name", event.service_account_name},
+          {"user_email", ""},
+          {"metadata", {{"ip_address", event.ip_address}}},
+          {"payload", event.payload},
+          {"error", event.error}};
+}
+
+json OrganizationJson(const control::Organization& organization, const std::string& aws_principal_arn) {
+  json out = {{"id", organization.id},
+              {"name", organization.name},
+              {"label", organization.label},
+              {"created_at", Rfc3339(organization.created_at)}};
+  if (!aws_principal_arn.empty()) {
+    out["cockroach_cloud_service_principals"] = {{"aws", {{"user_arn", aws_principal_arn}}}};
+  }
+  return out;
+}
+
+json ServiceAccountJson(const control::ServiceAccount& account) {
+  const json admin = {{"name", "ORG_ADMIN"}, {"resource", {{"type", "ORGANIZATION"}}}};
+  return {{"id", account.id},
+          {"name", account.name},
+          {"description", account.description},
+          {"creator_name", ""},
+          {"created_at", Rfc3339(account.created_at)},
+          {"roles", {admin}},
+          {"group_roles", json::array()}};
+}
+
+SqlAddress SqlAddressOf(const control::ClusterView& view) {
+  for (const control::Node& node : view.nodes) {
+    const std::string& address = node.status.sql_address;
+    const size_t colon = address.rfind(':');
+    if (colon == std::string::npos) continue;
+    std::string host = address.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+    return {std::move(host), address.substr(colon + 1)};
+  }
+  return {};
+}
+
+}  // namespace keyhold::api

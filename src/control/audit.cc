@@ -1,0 +1,46 @@
+#include "control/audit.h"
+
+#include <spdlog/spdlog.h>
+
+namespace keyhold::control {
+
+Audit::Audit(Core& core, const Caller& caller, std::string action, std::string payload) : core_(core) {
+  event_.action = "AUDIT_LOG_ACTION_" + std::move(action);
+  event_.source = caller.source;
+  event_.service_account_name = caller.service_account_name;
+  event_.ip_address = caller.ip_address;
+  event_.payload = std::move(payload);
+}
+
+void Audit::About(const std::string& cluster_id, const std::string& cluster_name) {
+  event_.cluster_id = cluster_id;
+  event_.cluster_name = cluster_name;
+}
+
+Status Audit::Commit(const std::function<Status(Tables&)>& change) {
+  return Change(core_, [&](Tables& tables) {
+    KEYHOLD_RETURN_IF_ERROR(change(tables));
+    tables.audit.Append(Event(""));
+    return OkStatus();
+  });
+}
+
+void Audit::Refused(const Status& status) {
+  const Status written = core_.store.Write([&](Tables& tables) {
+    tables.audit.Append(Event(std::string(status.message())));
+    return OkStatus();
+  });
+  if (!written.ok()) {
+    spdlog::error("no audit event for a refused {}: {}", event_.action, std::string(written.message()));
+  }
+}
+
+AuditEvent Audit::Event(std::string error) const {
+  AuditEvent event = event_;
+  event.id = crypto::NewUuid(core_.random);
+  event.created_at = core_.clock.Now();
+  event.error = std::move(error);
+  return event;
+}
+
+}  // namespace keyhold::control

@@ -1,0 +1,44 @@
+// The audit log: one event for each change that someone asked for, made or refused.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "control/core.h"
+
+namespace keyhold::control {
+
+// One request for a change. The event of a change that is made is written in its transaction; that of one
+// that is refused, by Outcome().
+class Audit {
+ public:
+  // `action` is the Cloud API's name without AUDIT_LOG_ACTION_; `payload` is JSON without secrets.
+  Audit(Core& core, const Caller& caller, std::string action, std::string payload);
+
+  // Which cluster the event is about, as soon as that is known.
+  void About(const std::string& cluster_id, const std::string& cluster_name);
+
+  // `change` and its event in one transaction, and the bell after it.
+  Status Commit(const std::function<Status(Tables&)>& change);
+
+  // Returns `result` as it is, after having written the event of a refusal if it is an error.
+  template <typename Result>
+  Result Outcome(Result result) {
+    if (!result.ok()) Refused(StatusOf(result));
+    return result;
+  }
+
+ private:
+  static const Status& StatusOf(const Status& status) { return status; }
+  template <typename T>
+  static const Status& StatusOf(const StatusOr<T>& result) {
+    return result.status();
+  }
+  void Refused(const Status& status);
+  AuditEvent Event(std::string error) const;
+
+  Core& core_;
+  AuditEvent event_;
+};
+
+}  // namespace keyhold::control

@@ -1,0 +1,241 @@
+#include "control/clusters.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "control/audit.h"
+#include "control/regions.h"
+
+namespace keyhold::control {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxNameSize = 35;  // less than a UUID, so that a name is never taken for an id
+constexpr size_t kMaxLabelSize = 63;
+constexpr absl::Duration kDeleteWait = absl::Seconds(20);
+
+bool IsLabelText(const std::string& text) {
+  return text.size() <= kMaxLabelSize && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_' || c == '-';
+         });
+}
+
+Status CheckName(const std::string& name) {
+  const auto fits = [](unsigned char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
+  };
+  if (!name.empty() && name.size() <= kMaxNameSize && std::all_of(name.begin(), name.end(), fits) &&
+      name.front() != '-' && name.back() != '-') {
+    return OkStatus();
+  }
+  return Error(Cause::kInvalidArgument,
+               absl::StrCat("a cluster's name has 1 to ", kMaxNameSize,
+                            " characters of a-z, 0-9 and -, and - neither first nor last"));
+}
+
+Status CheckAddOn(const ClusterSpec& spec) {
+  if ((spec.add_on || spec.private_network) && spec.plan != Plan::kAdvanced) {
+    return Error(
+        Cause::kInvalidArgument,
+        absl::StrCat(
+            "the Advanced Security Add-on and network visibility PRIVATE need the ADVANCED plan, not ",
+            std::string(PlanName(spec.plan))));
+  }
+  return OkStatus();
+}
+
+Status CheckSpec(const ClusterSpec& spec) {
+  KEYHOLD_RETURN_IF_ERROR(CheckName(spec.name));
+  if (spec.regions.empty()) {
+    return Error(Cause::kInvalidArgument, "a cluster needs a region: give one, such as us-east-1");
+  }
+  for (const std::string& region : spec.regions) {
+    KEYHOLD_RETURN_IF_ERROR(CheckCloudRegion(spec.cloud, region));
+  }
+  if (spec.regions.size() > 1) {
+    return Error(Cause::kUnimplemented, "clusters of several regions are not built yet: give one region");
+  }
+  KEYHOLD_RETURN_IF_ERROR(CheckAddOn(spec));
+  return CheckLabels(spec.labels);
+}
+
+ClusterView NewCluster(const Core& core, const Caller& caller, const ClusterSpec& spec) {
+  ClusterView view;
+  Cluster& cluster = view.cluster;
+  cluster.id = crypto::NewUuid(core.random);
+  cluster.name = spec.name;
+  cluster.plan = spec.plan;
+  cluster.cloud = spec.cloud;
+  cluster.add_on = spec.add_on || spec.private_network;
+  cluster.private_network = spec.private_network;
+  cluster.delete_protection = spec.delete_protection;
+  cluster.labels = spec.labels;
+  cluster.hardware = spec.hardware;
+  cluster.creator_id = caller.service_account_id;
+  cluster.created_at = cluster.updated_at = core.clock.Now();
+  for (const std::string& region : spec.regions) {
+    view.regions.push_back({cluster.id, region, static_cast<int64_t>(view.regions.size())});
+    Node node;
+    node.id = crypto::NewUuid(core.random);
+    node.cluster_id = cluster.id;
+    node.region = region;
+    view.nodes.push_back(std::move(node));
+  }
+  return view;
+}
+
+std::string PayloadOf(const ClusterSpec& spec) {
+  return json{{"name", spec.name},
+              {"plan", PlanName(spec.plan)},
+              {"cloud_provider", spec.cloud},
+              {"regions", spec.regions},
+              {"advanced_security_add_on", spec.add_on || spec.private_network}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string PayloadOf(const ClusterChange& change) {
+  json payload = json::object();
+  if (change.plan) payload["plan"] = PlanName(*change.plan);
+  if (change.add_on) payload["advanced_security_add_on"] = *change.add_on;
+  if (change.delete_protection) payload["delete_protection"] = *change.delete_protection;
+  if (change.labels) payload["labels"] = *change.labels;
+  return payload.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Status Upgrade(Plan to, Cluster& cluster) {
+  if (to < cluster.plan) {
+    return Error(Cause::kFailedPrecondition, absl::StrCat("a plan cannot go down: cluster ", cluster.name,
+                                                          " has ", std::string(PlanName(cluster.plan)),
+                                                          "; make a new cluster and migrate the data"));
+  }
+  cluster.plan = to;
+  return OkStatus();
+}
+
+Status SetAddOn(bool on, Cluster& cluster) {
+  if (!on && cluster.add_on) {
+    return Error(Cause::kFailedPrecondition,
+                 absl::StrCat("the Advanced Security Add-on of cluster ", cluster.name,
+                              " cannot be turned off; make a new cluster and migrate the data"));
+  }
+  if (on && cluster.plan != Plan::kAdvanced) {
+    return Error(Cause::kFailedPrecondition,
+                 absl::StrCat("the Advanced Security Add-on needs the ADVANCED plan: ccloud cluster update ",
+                              cluster.name, " --plan ADVANCED --advanced-security-add-on"));
+  }
+  cluster.add_on = on;
+  return OkStatus();
+}
+
+}  // namespace
+
+Status CheckLabels(const std::map<std::string, std::string>& labels) {
+  if (labels.size() > kMaxLabels) {
+    return Error(Cause::kInvalidArgument, absl::StrCat("a cluster has at most ", kMaxLabels, " labels"));
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || !absl::ascii_islower(static_cast<unsigned char>(key[0])) || !IsLabelText(key) ||
+        !IsLabelText(value)) {
+      return Error(Cause::kInvalidArgument,
+                   "a label's key and value have at most 63 characters of a-z, 0-9, _ and -, and a key starts"
+                   " with a letter");
+    }
+  }
+  return OkStatus();
+}
+
+Status ApplyChange(const ClusterChange& change, Cluster& cluster) {
+  if (change.plan) KEYHOLD_RETURN_IF_ERROR(Upgrade(*change.plan, cluster));
+  if (change.add_on) KEYHOLD_RETURN_IF_ERROR(SetAddOn(*change.add_on, cluster));
+  if (change.labels) KEYHOLD_RETURN_IF_ERROR(CheckLabels(*change.labels));
+  if (change.labels) cluster.labels = *change.labels;
+  if (change.delete_protection) cluster.delete_protection = *change.delete_protection;
+  if (change.hardware) cluster.hardware = *change.hardware;
+  return OkStatus();
+}
+
+StatusOr<ClusterView> Clusters::Create(const Caller& caller, const ClusterSpec& spec) {
+  Audit audit(core_, caller, "CREATE_CLUSTER", PayloadOf(spec));
+  audit.About("", spec.name.substr(0, kMaxNameSize));
+  return audit.Outcome(Insert(audit, caller, spec));
+}
+
+StatusOr<ClusterView> Clusters::Insert(Audit& audit, const Caller& caller, const ClusterSpec& spec) {
+  KEYHOLD_RETURN_IF_ERROR(CheckSpec(spec));
+  const ClusterView view = NewCluster(core_, caller, spec);
+  KEYHOLD_RETURN_IF_ERROR(audit.Commit([&](Tables& tables) {
+    if (tables.clusters.IdOfName(spec.name)) {
+      return Error(Cause::kAlreadyExists, absl::StrCat("there is a cluster named ", spec.name, " already"));
+    }
+    audit.About(view.cluster.id, spec.name);
+    tables.clusters.Insert(view.cluster, view.regions);
+    for (const Node& node : view.nodes) tables.nodes.Insert(node);
+    if (spec.empty_allowlist) return OkStatus();
+    tables.allowlist.Put({view.cluster.id, "127.0.0.1", 32, "this-machine-ipv4"});
+    tables.allowlist.Put({view.cluster.id, "::1", 128, "this-machine-ipv6"});
+    return OkStatus();
+  }));
+  return view;
+}
+
+StatusOr<ClusterView> Clusters::Get(const std::string& id) { return ReadCluster(core_, id, Deleted::kShow); }
+
+StatusOr<std::vector<ClusterView>> Clusters::List(bool deleted_too) {
+  std::vector<ClusterView> views;
+  KEYHOLD_RETURN_IF_ERROR(core_.store.Read([&](Tables& tables) {
+    for (const std::string& id : tables.clusters.Ids(deleted_too)) {
+      if (auto view = tables.clusters.Get(id)) views.push_back(*std::move(view));
+    }
+    return OkStatus();
+  }));
+  return views;
+}
+
+StatusOr<ClusterView> Clusters::Update(const Caller& caller, const std::string& id,
+                                       const ClusterChange& change) {
+  Audit audit(core_, caller, "UPDATE_CLUSTER", PayloadOf(change));
+  return audit.Outcome(Apply(audit, id, change));
+}
+
+StatusOr<ClusterView> Clusters::Apply(Audit& audit, const std::string& id, const ClusterChange& change) {
+  KEYHOLD_RETURN_IF_ERROR(audit.Commit([&](Tables& tables) -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(ClusterView view, FindClusterToChange(tables, id));
+    audit.About(id, view.cluster.name);
+    KEYHOLD_RETURN_IF_ERROR(ApplyChange(change, view.cluster));
+    view.cluster.updated_at = core_.clock.Now();
+    tables.clusters.Update(view.cluster);
+    return OkStatus();
+  }));
+  return ReadCluster(core_, id);
+}
+
+StatusOr<ClusterView> Clusters::Delete(const Caller& caller, const std::string& id) {
+  Audit audit(core_, caller, "DELETE_CLUSTER", "{}");
+  return audit.Outcome(MarkDeleting(audit, id));
+}
+
+StatusOr<ClusterView> Clusters::MarkDeleting(Audit& audit, const std::string& id) {
+  KEYHOLD_RETURN_IF_ERROR(audit.Commit([&](Tables& tables) -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(ClusterView view, FindCluster(tables, id));
+    Cluster& cluster = view.cluster;
+    audit.About(id, cluster.name);
+    if (cluster.lifecycle == Lifecycle::kDeleting) return OkStatus();
+    if (cluster.delete_protection) {
+      return Error(Cause::kFailedPrecondition,
+                   absl::StrCat("cluster ", cluster.name,
+                                " is protected from deletion; set delete_protection to DISABLED first"));
+    }
+    cluster.lifecycle = Lifecycle::kDeleting;
+    cluster.updated_at = cluster.deleted_at = core_.clock.Now();
+    tables.clusters.Update(cluster);
+    return OkStatus();
+  }));
+  const absl::Duration wait = std::min(kDeleteWait, 2 * core_.observe_timeout);
+  core_.changes.Await(wait, [&] { return !ReadCluster(core_, id).ok(); });
+  return ReadCluster(core_, id, Deleted::kShow);
+}
+
+}  // namespace keyhold::control

@@ -1,0 +1,76 @@
+// Clusters: made, listed, changed and deleted.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/core.h"
+
+namespace keyhold::control {
+
+inline constexpr size_t kMaxLabels = 50;
+
+// What a user asks for. Checked by Create().
+struct ClusterSpec {
+  std::string name;
+  Plan plan = Plan::kAdvanced;
+  std::string cloud;
+  std::vector<std::string> regions;  // the first one is the primary
+  bool add_on = false;
+  bool private_network = false;
+  bool delete_protection = false;
+  bool empty_allowlist = false;
+  std::map<std::string, std::string> labels;
+  Hardware hardware;
+};
+
+// What a user wants changed; what is not set stays.
+struct ClusterChange {
+  std::optional<Plan> plan;  // only upwards
+  std::optional<bool> add_on;
+  std::optional<bool> delete_protection;
+  std::optional<std::map<std::string, std::string>> labels;
+  std::optional<Hardware> hardware;
+};
+
+// Safe to use from any thread. Every change, made or refused, is in the audit log.
+class Clusters {
+ public:
+  explicit Clusters(Core& core) : core_(core) {}
+
+  // The cluster in state CREATING; an agent picks it up. Its allowlist lets this machine in, by two entries
+  // that a user can see and delete. kInvalidArgument names what is wrong; kAlreadyExists: the name is taken;
+  // kUnimplemented: several regions.
+  StatusOr<ClusterView> Create(const Caller& caller, const ClusterSpec& spec);
+
+  StatusOr<ClusterView> Get(const std::string& id);
+
+  // By time of creation.
+  StatusOr<std::vector<ClusterView>> List(bool deleted_too);
+
+  // kFailedPrecondition: a plan that goes down, the add-on off, or on without ADVANCED.
+  StatusOr<ClusterView> Update(const Caller& caller, const std::string& id, const ClusterChange& change);
+
+  // From here on the cluster is LOCKED (cause DELETING) and cannot come back; DELETED when its agent has
+  // removed its files, key ring first. Waits a little for that. kFailedPrecondition: protected. Again on a
+  // cluster that is being deleted: its state.
+  StatusOr<ClusterView> Delete(const Caller& caller, const std::string& id);
+
+ private:
+  StatusOr<ClusterView> Insert(class Audit& audit, const Caller& caller, const ClusterSpec& spec);
+  StatusOr<ClusterView> Apply(class Audit& audit, const std::string& id, const ClusterChange& change);
+  StatusOr<ClusterView> MarkDeleting(class Audit& audit, const std::string& id);
+
+  Core& core_;
+};
+
+// What a change does to a cluster, before it is stored. The errors of Clusters::Update().
+Status ApplyChange(const ClusterChange& change, Cluster& cluster);
+
+// kInvalidArgument unless labels have keys [a-z][a-z0-9_-]{0,62}, values of the same letters, and are few
+// enough.
+Status CheckLabels(const std::map<std::string, std::string>& labels);
+
+}  // namespace keyhold::control

@@ -1,0 +1,55 @@
+// The CMEK operations of a cluster. They set what is desired; its nodes carry it out (state.h shows how far
+// they are), over restarts of anything.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "control/core.h"
+#include "control/fleet.h"
+
+namespace keyhold::control {
+
+// One region's key, as a user gave it: the fields have not been checked.
+struct CmekRegionSpec {
+  std::string region;  // empty: the cluster's only one
+  wire::KeySpec key_spec;
+};
+
+// Safe to use from any thread. Every change, made or refused, is in the audit log. There is no way to disable
+// CMEK.
+//
+// Enable and Rotate check before anything changes, in this order: plan and add-on (kFailedPrecondition with
+// the way to get them), the cluster's state, the key specs' form (kInvalidArgument; kUnimplemented for a
+// cloud that is not built), the keys' region (kKmsWrongKey), and then, on the node itself, that it may use
+// the keys (the kKms* cause; the message has the policy statement to add). kConflict: another operation is
+// under way, or has won while the keys were checked. kUnavailable: no node could check within
+// core.check_timeout.
+class Cmek {
+ public:
+  Cmek(Core& core, Fleet& fleet) : core_(core), fleet_(fleet) {}
+
+  // Needs a key for every region. kAlreadyExists once CMEK is enabled: Rotate() is meant.
+  StatusOr<ClusterView> Enable(const Caller& caller, const std::string& id,
+                               const std::vector<CmekRegionSpec>& specs);
+
+  // New keys, or new versions of the same ones, for the regions given. Brings back a cluster that was
+  // revoked. kFailedPrecondition: CMEK was never enabled, or the cluster is locked for another cause than a
+  // REVOKE.
+  StatusOr<ClusterView> Rotate(const Caller& caller, const std::string& id,
+                               const std::vector<CmekRegionSpec>& specs);
+
+  // Locks the cluster until the next Rotate(). OK again on a cluster that is revoked.
+  StatusOr<ClusterView> Revoke(const Caller& caller, const std::string& id);
+
+ private:
+  struct Request;
+  StatusOr<ClusterView> CheckAndCommit(class Audit& audit, const Request& request);
+  StatusOr<ClusterView> CommitRevoke(class Audit& audit, const std::string& id);
+  Status CheckKeys(const ClusterView& view, const std::vector<CmekRegionSpec>& specs);
+
+  Core& core_;
+  Fleet& fleet_;
+};
+
+}  // namespace keyhold::control

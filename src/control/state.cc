@@ -1,0 +1,200 @@
+#include "control/state.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace keyhold::control {
+namespace {
+
+using wire::KeyInfo;
+using wire::NodeState;
+
+// From the best to what needs attention most.
+constexpr std::array<std::string_view, 11> kBySeverity = {
+    "DISABLED", "ENABLED",        "DISABLING",     "ENABLING",      "ROTATING",     "REVOKED",
+    "REVOKING", "DISABLE_FAILED", "ENABLE_FAILED", "ROTATE_FAILED", "REVOKE_FAILED"};
+
+size_t Severity(std::string_view status) {
+  return std::find(kBySeverity.begin(), kBySeverity.end(), status) - kBySeverity.begin();
+}
+
+std::vector<const Node*> NodesOf(const ClusterView& view, const std::string& region) {
+  std::vector<const Node*> nodes;
+  for (const Node& node : view.nodes) {
+    if (node.region == region && node.reported) nodes.push_back(&node);
+  }
+  return nodes;
+}
+
+bool CarriedOut(const ClusterView& view, const Region& region) {
+  const auto nodes = NodesOf(view, region.name);
+  return region.cmek_generation == 0 ||
+         (!nodes.empty() && std::all_of(nodes.begin(), nodes.end(), [&](const Node* node) {
+           return node->status.cmek_generation >= region.cmek_generation;
+         }));
+}
+
+bool LockedByRevoke(const Node& node) {
+  return node.status.state == NodeState::kLocked && node.status.lock && node.status.lock->cause == "REVOKED";
+}
+
+// The node whose CMEK status needs attention most speaks for its region.
+const Node* SpokesmanOf(const std::vector<const Node*>& nodes) {
+  const auto worse = [](const Node* a, const Node* b) {
+    return Severity(a->status.cmek_status) < Severity(b->status.cmek_status);
+  };
+  const auto found = std::max_element(nodes.begin(), nodes.end(), worse);
+  return found == nodes.end() ? nullptr : *found;
+}
+
+// The key that was asked for stands first, though no node has spoken of it yet.
+void PrependRequested(const Region& region, std::vector<KeyInfo>& keys) {
+  if (!keys.empty() && keys.front().status == "ENABLING" && keys.front().spec == region.cmek_spec) return;
+  for (KeyInfo& key : keys) {
+    if (key.status == "ENABLED") key.status = "DISABLING";
+  }
+  const std::string at = Rfc3339(region.cmek_requested_at);
+  keys.insert(keys.begin(), KeyInfo{region.cmek_spec, "ENABLING", "", at, at});
+}
+
+void MarkRevoked(CmekRegion& info, const std::vector<const Node*>& nodes) {
+  const bool done = !nodes.empty() && std::all_of(nodes.begin(), nodes.end(),
+                                                  [](const Node* node) { return LockedByRevoke(*node); });
+  info.status = done ? "REVOKED" : "REVOKING";
+  for (KeyInfo& key : info.keys) {
+    if (key.status == "ENABLED") key.status = info.status;
+  }
+}
+
+CmekRegion CmekOfRegion(const ClusterView& view, const Region& region) {
+  CmekRegion info{region.name, "DISABLED", {}};
+  if (region.cmek_generation == 0) return info;
+  const auto nodes = NodesOf(view, region.name);
+  const Node* spokesman = SpokesmanOf(nodes);
+  if (spokesman != nullptr) {
+    info.status = spokesman->status.cmek_status;
+    info.keys = spokesman->status.keys;
+  }
+  if (!CarriedOut(view, region)) {
+    info.status = region.cmek_kind == CmekKind::kEnable ? "ENABLING" : "ROTATING";
+    PrependRequested(region, info.keys);
+  }
+  if (view.cluster.revoked) MarkRevoked(info, nodes);
+  return info;
+}
+
+const Node* FirstNode(const ClusterView& view, const std::function<bool(const Node&)>& test) {
+  const auto found = std::find_if(view.nodes.begin(), view.nodes.end(),
+                                  [&](const Node& node) { return node.reported && test(node); });
+  return found == view.nodes.end() ? nullptr : &*found;
+}
+
+bool InState(const Node& node, NodeState state) { return node.status.state == state; }
+
+wire::Trouble NodeLock(const Node& node) {
+  if (node.status.lock) return *node.status.lock;
+  return {"INTERNAL", "the node is locking", Rfc3339(node.status_at)};
+}
+
+}  // namespace
+
+CmekInfo CmekOf(const ClusterView& view) {
+  CmekInfo info{"DISABLED", {}};
+  for (const Region& region : view.regions) {
+    info.regions.push_back(CmekOfRegion(view, region));
+    if (Severity(info.regions.back().status) > Severity(info.status))
+      info.status = info.regions.back().status;
+  }
+  return info;
+}
+
+bool CmekRunning(const ClusterView& view) {
+  return std::any_of(view.regions.begin(), view.regions.end(),
+                     [&](const Region& region) { return !CarriedOut(view, region); });
+}
+
+bool CmekInForce(const ClusterView& view) {
+  return std::any_of(view.regions.begin(), view.regions.end(), [&](const Region& region) {
+    const std::string status = CmekOfRegion(view, region).status;
+    return status != "DISABLED" && status != "ENABLE_FAILED";
+  });
+}
+
+std::string StateOf(const ClusterView& view) {
+  switch (view.cluster.lifecycle) {
+    case Lifecycle::kCreating:
+    case Lifecycle::kCreationFailed:
+    case Lifecycle::kDeleted:
+      return std::string(LifecycleName(view.cluster.lifecycle));
+    case Lifecycle::kCreated:
+    case Lifecycle::kDeleting:
+      break;
+  }
+  return LockOf(view) ? "LOCKED" : "CREATED";
+}
+
+std::string OperationStatusOf(const ClusterView& view) {
+  if (view.cluster.lifecycle == Lifecycle::kDeleting) return "CRDB_EDIT_CLUSTER_RUNNING";
+  const std::string status = CmekOf(view).status;
+  if (absl::EndsWith(status, "ING")) return "CRDB_CMEK_OPERATION_RUNNING";
+  if (absl::EndsWith(status, "_FAILED")) return "CRDB_CMEK_OPERATION_FAILED";
+  return "UNSPECIFIED";
+}
+
+std::optional<wire::Trouble> LockOf(const ClusterView& view) {
+  const Cluster& cluster = view.cluster;
+  if (cluster.lifecycle == Lifecycle::kDeleting) {
+    return wire::Trouble{"DELETING", "the cluster is being deleted", Rfc3339(cluster.deleted_at)};
+  }
+  if (cluster.lifecycle != Lifecycle::kCreated) return std::nullopt;
+  if (cluster.revoked) {
+    return wire::Trouble{
+        "REVOKED",
+        absl::StrCat("access to the data was revoked by the customer; ccloud cluster cmek rotate ",
+                     cluster.name, " with a usable key brings the cluster back"),
+        Rfc3339(cluster.revoked_at)};
+  }
+  const Node* locked = FirstNode(view, [](const Node& node) {
+    return InState(node, NodeState::kLocked) || InState(node, NodeState::kLocking);
+  });
+  if (locked != nullptr) return NodeLock(*locked);
+  const Node* failed = FirstNode(view, [](const Node& node) { return InState(node, NodeState::kFailed); });
+  if (failed != nullptr) {
+    return wire::Trouble{"NODE_FAILED", failed->status.failure, Rfc3339(failed->status_at)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Warning> WarningOf(const ClusterView& view) {
+  const Node* node = FirstNode(view, [](const Node& n) { return n.status.warning.has_value(); });
+  if (node == nullptr) return std::nullopt;
+  return Warning{*node->status.warning, node->status.locks_at};
+}
+
+wire::DesiredNode DesiredOf(const ClusterView& view, const Node& node, const std::vector<SqlUser>& users,
+                            const std::vector<AllowlistEntry>& allowlist) {
+  wire::DesiredNode desired;
+  desired.generation = node.generation;
+  desired.node_id = node.id;
+  desired.cluster_id = view.cluster.id;
+  desired.cluster_name = view.cluster.name;
+  desired.cloud = view.cluster.cloud;
+  desired.region = node.region;
+  desired.revoked = view.cluster.revoked;
+  for (const Region& region : view.regions) {
+    if (region.name == node.region && region.cmek_generation > 0) {
+      desired.cmek = wire::DesiredCmek{region.cmek_generation, region.cmek_spec};
+    }
+  }
+  for (const AllowlistEntry& entry : allowlist) {
+    if (entry.sql) desired.allowlist.push_back(absl::StrCat(entry.cidr_ip, "/", entry.cidr_mask));
+  }
+  for (const SqlUser& user : users) desired.sql_users.push_back({user.name, user.scram_verifier});
+  return desired;
+}
+
+}  // namespace keyhold::control
