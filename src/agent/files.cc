@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -76,11 +77,25 @@ Status EnsureDirectory(const std::string& path) {
   return ErrnoError(errno, path);
 }
 
-Status RemoveTree(const std::string& path, const std::string& first) {
-  const std::string first_path = path + "/" + first;
+StatusOr<std::vector<std::string>> ListDirectory(const std::string& path) {
+  std::vector<std::string> names;
   std::error_code error;
-  if (std::filesystem::remove(first_path, error)) KEYHOLD_RETURN_IF_ERROR(SyncDirectoryOf(first_path));
-  if (!error) std::filesystem::remove_all(path, error);
+  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    names.push_back(it->path().filename());
+  }
+  if (error) return ErrnoError(error.value(), path);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Status RemoveTree(const std::string& path, const std::vector<std::string>& first) {
+  std::error_code error;
+  for (const std::string& name : first) {
+    const std::string file = path + "/" + name;
+    if (std::filesystem::remove(file, error)) KEYHOLD_RETURN_IF_ERROR(SyncDirectoryOf(file));
+    if (error) return ErrnoError(error.value(), file);
+  }
+  std::filesystem::remove_all(path, error);
   if (error) return ErrnoError(error.value(), path);
   return OkStatus();
 }

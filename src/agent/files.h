@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -17,8 +18,11 @@ Status WriteFileAtomically(const std::string& path, std::string_view content);
 // mkdir, mode 0700; OK when it is there.
 Status EnsureDirectory(const std::string& path);
 
-// The directory `path` with all in it: `first`, relative to it, before anything else. Does not follow symbolic
-// links. OK when it is not there.
-Status RemoveTree(const std::string& path, const std::string& first);
+// The names in the directory `path`, sorted.
+StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
+
+// The directory `path` with all in it: the files `first`, relative to it and in this order, durably before
+// anything else. Does not follow symbolic links. OK when it is not there.
+Status RemoveTree(const std::string& path, const std::vector<std::string>& first);
 
 }  // namespace keyhold::agent

@@ -38,7 +38,8 @@ int ShallStop(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 }
 
 Cause CauseOfAnswer(const json& body, long http) {
-  if (body.contains("cause") && body["cause"].is_string()) return CauseFromName(body["cause"].get<std::string>());
+  if (body.contains("cause") && body["cause"].is_string())
+    return CauseFromName(body["cause"].get<std::string>());
   if (http == 404) return Cause::kNotFound;
   if (http == 401) return Cause::kUnauthenticated;
   if (http == 403) return Cause::kPermissionDenied;

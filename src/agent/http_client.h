@@ -12,10 +12,10 @@ namespace keyhold::agent {
 
 struct HttpCall {
   std::string method;
-  std::string path;              // with query, percent-encoded
-  std::string body;              // JSON; empty: none
+  std::string path;  // with query, percent-encoded
+  std::string body;  // JSON; empty: none
   absl::Duration timeout = absl::Seconds(10);
-  std::string bearer;            // empty: none
+  std::string bearer;  // empty: none
 };
 
 // One peer, one connection kept open. Not thread-safe but for Abort(): one per thread.
@@ -27,8 +27,8 @@ class HttpClient {
   static std::unique_ptr<HttpClient> ForSocket(const std::string& socket_path);
   virtual ~HttpClient() = default;
 
-  // The JSON of a 2xx answer. Another answer is its body's "reason" or "cause" and "message" as a status; no answer is
-  // kUnavailable, one that is no JSON or larger than 4 MiB kCorrupt.
+  // The JSON of a 2xx answer. Another answer is its body's "reason" or "cause" and "message" as a status; no
+  // answer is kUnavailable, one that is no JSON or larger than 4 MiB kCorrupt.
   virtual StatusOr<nlohmann::json> Send(const HttpCall& call) = 0;
 
   // Ends the call under way, and all to come, with kUnavailable, within a second. From any thread.

@@ -19,8 +19,8 @@
 namespace keyhold::agent {
 namespace {
 
-// Clock ticks since boot: with the pid, it names one process until the machine restarts. Field 22 of proc(5)'s
-// /proc/PID/stat, counted behind the command name, which may hold anything.
+// Clock ticks since boot: with the pid, it names one process until the machine restarts. Field 22 of
+// proc(5)'s /proc/PID/stat, counted behind the command name, which may hold anything.
 StatusOr<std::string> StartTimeOf(pid_t pid) {
   KEYHOLD_ASSIGN_OR_RETURN(const std::string stat, ReadFile(absl::StrCat("/proc/", pid, "/stat")));
   const size_t name_end = stat.rfind(')');
@@ -39,8 +39,8 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// Between fork and exec: async-signal-safe calls only. Waits for the byte that says that the pid file is written; if
-// the agent dies first, the pipe ends and so does this.
+// Between fork and exec: async-signal-safe calls only. Waits for the byte that says that the pid file is
+// written; if the agent dies first, the pipe ends and so does this.
 [[noreturn]] void Child(int gate, int log, char* const* argv, char* const* envp) {
   setsid();
   sigset_t none;
