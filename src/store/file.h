@@ -1,0 +1,113 @@
+// One file of a store: plaintext in, sectors out. Format: docs/formats/store.md.
+//
+// A File knows its backing file by no path and keeps no descriptor: each call is given one, open for reading
+// and writing, so that thousands of files need none between calls. One File per backing inode at a time; all
+// calls are safe from any thread: many readers, or one writer.
+//
+// What holds after a failure: a write that failed has changed each of its blocks or not, never half of one,
+// and size() is true. After a crash each block is as it was before or after the writes since the last Sync(),
+// never unreadable.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "store/identity.h"
+#include "store/seal_map.h"
+
+namespace keyhold::store {
+
+enum class Durability { kLazy, kDSync };  // kDSync: durable when the call returns, in one write (RWF_DSYNC)
+enum class Whence { kData, kHole };
+
+class File {
+ public:
+  // The file behind `fd`, which must be empty: gives it an identity.
+  static StatusOr<std::unique_ptr<File>> Create(const Context& context, int fd);
+  // An existing one. kCorrupt when identity, last block or length do not fit each other.
+  static StatusOr<std::unique_ptr<File>> Open(const Context& context, int fd);
+
+  uint64_t size() const;
+  const FileId& id() const { return identity_.id; }
+
+  // Bytes read: less than asked only at the end of the file. kCorrupt names the block; `out` then holds no
+  // data.
+  StatusOr<size_t> Read(int fd, uint64_t offset, crypto::MutableBytes out);
+  // kInvalidArgument beyond kMaxFileSize; kResourceExhausted when the disk is full.
+  Status Write(int fd, uint64_t offset, crypto::Bytes in, Durability durability);
+  Status Truncate(int fd, uint64_t size);
+  // fallocate(2): mode 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE[|KEEP_SIZE]; else kUnimplemented.
+  Status Allocate(int fd, int mode, uint64_t offset, uint64_t size);
+  // lseek(2) SEEK_DATA and SEEK_HOLE; errno ENXIO where there is none.
+  StatusOr<uint64_t> Seek(int fd, uint64_t offset, Whence whence);
+  // Everything written before the call is durable, and so is the size.
+  Status Sync(int fd, bool data_only);
+
+  // Writes down in the maps what has become durable since. Never needed for durability; to be called now and
+  // then, and twice before a file is put away, until HasUnsealed() is false.
+  Status Seal(int fd);
+  bool HasUnsealed() const;
+
+ private:
+  using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write
+
+  // The last blocks that were written in part, decrypted: an append to the same block needs no read.
+  class RecentBlocks {
+   public:
+    ~RecentBlocks() { DropFrom(0); }
+    const uint8_t* Find(uint64_t block) const;
+    void Put(uint64_t block, const uint8_t* payload);
+    void DropFrom(uint64_t block);
+    void Drop(uint64_t first, uint64_t end);
+
+   private:
+    struct Slot {
+      uint64_t block = 0;
+      std::vector<uint8_t> payload;  // empty: unused
+    };
+    std::array<Slot, 2> slots_;
+    size_t next_ = 0;
+  };
+
+  File(const Context& context, const Identity& identity);
+
+  Status LoadSize(int fd);
+  Status OpenBlock(const uint8_t* sector, uint64_t block, uint64_t required, uint8_t* payload,
+                   uint16_t* length);
+  Status LoadBlock(int fd, uint64_t block, uint8_t* payload);
+  Status ReadRun(int fd, uint64_t first, size_t count, uint64_t offset, crypto::MutableBytes out);
+  Status WriteLocked(int fd, uint64_t offset, crypto::Bytes in, Durability durability);
+  Status WriteRun(int fd, uint64_t first, size_t count, uint64_t offset, crypto::Bytes in, uint64_t new_size,
+                  Durability durability);
+  StatusOr<const uint8_t*> PayloadFor(int fd, uint64_t block, uint64_t offset, crypto::Bytes in,
+                                      uint8_t* scratch);
+  Status GrowLocked(int fd, uint64_t size);
+  Status ShrinkLocked(int fd, uint64_t size);
+  Status ZeroLocked(int fd, uint64_t offset, uint64_t end);
+  Status UnsealRange(int fd, uint64_t first, uint64_t end);
+  Status PunchBlocks(int fd, uint64_t first, uint64_t end);
+  Status LowerSealedLimit(int fd, uint64_t blocks);
+  Status RaiseSealedLimit(int fd);
+  Status WriteMaps(int fd);
+  uint64_t MapReach(const std::map<uint64_t, std::vector<std::pair<uint64_t, uint64_t>>>& by_group) const;
+  void Forget(uint64_t first, uint64_t end);
+
+  const Context context_;
+  mutable std::shared_mutex mutex_;
+  Identity identity_;
+  FileCiphers ciphers_;
+  SealMap maps_;
+  uint64_t size_ = 0;  // guarded by mutex_, as all that follows
+  RecentBlocks recent_;
+  Counters pending_;            // written, not known to be durable
+  Counters durable_;            // durable, not in a map
+  uint64_t mapped_blocks_ = 0;  // maps are written up to here, not known to be durable; 0: none
+  uint64_t mapped_counter_ = 0;
+  uint64_t cuts_ = 0;  // how often blocks were taken away: a Sync under way then proves nothing
+};
+
+}  // namespace keyhold::store

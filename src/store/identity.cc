@@ -1,0 +1,88 @@
+#include "store/identity.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "crypto/hash.h"
+#include "store/bytes.h"
+
+namespace keyhold::store {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+
+// Offsets in the attribute.
+constexpr size_t kVersionAt = 0;
+constexpr size_t kKindAt = 1;
+constexpr size_t kFlagsAt = 2;
+constexpr size_t kKeyAt = 4;
+constexpr size_t kIdAt = 8;
+constexpr size_t kSealedAt = 24;
+constexpr size_t kCounterAt = 32;
+constexpr size_t kTagAt = 40;
+constexpr size_t kTagLength = 16;
+constexpr size_t kAttributeSize = kTagAt + kTagLength;
+
+using Attribute = std::array<uint8_t, kAttributeSize>;
+
+StatusOr<crypto::Sha256Digest> TagOf(const Context& context, DataKeyId key, const Attribute& bytes) {
+  KEYHOLD_ASSIGN_OR_RETURN(const keyring::DataKey data_key, context.keys.Find(key));
+  const crypto::SecretBytes mac_key =
+      crypto::Hkdf(data_key.Expose(), crypto::AsBytes("keyhold identity key v1"), 32);
+  return crypto::HmacSha256(mac_key.Expose(), crypto::Bytes(bytes).first(kTagAt));
+}
+
+}  // namespace
+
+Identity NewIdentity(const Context& context, InodeKind kind) {
+  Identity identity;
+  identity.kind = kind;
+  identity.key = context.keys.Active();
+  context.random.Fill(identity.id);
+  return identity;
+}
+
+StatusOr<Identity> ReadIdentity(const Context& context, int fd, InodeKind kind) {
+  Attribute bytes;
+  const ssize_t size = context.posix.FGetXAttr(fd, kIdentityAttribute, bytes.data(), bytes.size());
+  if (size == -ENODATA)
+    return Error(Cause::kCorrupt, "it has no identity (the extended attribute user.keyhold)");
+  if (size < 0 && size != -ERANGE) return ErrnoError(static_cast<int>(-size), "reading an identity");
+  if (size != kAttributeSize || bytes[kVersionAt] != kVersion || Load<uint16_t>(&bytes[kFlagsAt]) != 0) {
+    return Error(Cause::kCorrupt, "its identity is of an unknown form; was it written by a newer Keyhold?");
+  }
+  Identity identity;
+  identity.kind = static_cast<InodeKind>(bytes[kKindAt]);
+  identity.key = Load<uint32_t>(&bytes[kKeyAt]);
+  std::memcpy(identity.id.data(), &bytes[kIdAt], identity.id.size());
+  identity.sealed_blocks = Load<uint64_t>(&bytes[kSealedAt]);
+  identity.counter = Load<uint64_t>(&bytes[kCounterAt]);
+  auto tag = TagOf(context, identity.key, bytes);
+  if (!tag.ok())
+    return Error(Cause::kCorrupt, std::string("its identity: ") + std::string(tag.status().message()));
+  if (identity.kind != kind || !crypto::ConstantTimeEqual(crypto::Bytes(*tag).first(kTagLength),
+                                                          crypto::Bytes(bytes).subspan(kTagAt))) {
+    return Error(Cause::kCorrupt, "its identity does not authenticate");
+  }
+  return identity;
+}
+
+Status WriteIdentity(const Context& context, int fd, const Identity& identity) {
+  Attribute bytes{};
+  bytes[kVersionAt] = kVersion;
+  bytes[kKindAt] = static_cast<uint8_t>(identity.kind);
+  Save<uint32_t>(&bytes[kKeyAt], identity.key);
+  std::memcpy(&bytes[kIdAt], identity.id.data(), identity.id.size());
+  Save<uint64_t>(&bytes[kSealedAt], identity.sealed_blocks);
+  Save<uint64_t>(&bytes[kCounterAt], identity.counter);
+  KEYHOLD_ASSIGN_OR_RETURN(const crypto::Sha256Digest tag, TagOf(context, identity.key, bytes));
+  std::memcpy(&bytes[kTagAt], tag.data(), kTagLength);
+  const int result = context.posix.FSetXAttr(fd, kIdentityAttribute, bytes.data(), bytes.size(), 0);
+  if (result == -EOPNOTSUPP) {
+    return Error(Cause::kFailedPrecondition,
+                 "the file system below the store has no user extended attributes; use ext4, XFS or btrfs");
+  }
+  return result == 0 ? OkStatus() : ErrnoError(-result, "writing an identity");
+}
+
+}  // namespace keyhold::store

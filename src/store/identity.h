@@ -1,0 +1,34 @@
+// Who a file or directory of the store is: the extended attribute on its backing inode.
+//
+// It is set when the inode is made, before anything else is written there; a journalling file system keeps
+// that order, so a backing file with content always has it. Copies of a store must keep extended attributes.
+// Format: docs/formats/store.md.
+#pragma once
+
+#include "store/context.h"
+
+namespace keyhold::store {
+
+inline constexpr char kIdentityAttribute[] = "user.keyhold";
+
+enum class InodeKind : uint8_t { kFile = 1, kDirectory = 2 };
+
+struct Identity {
+  InodeKind kind = InodeKind::kFile;
+  DataKeyId key = 0;           // that authenticates this attribute; a directory's names are under it
+  FileId id{};                 // of the file or directory
+  uint64_t sealed_blocks = 0;  // files: blocks below this are covered by their group's map
+  uint64_t counter = 0;        // files: no write counter in a map is greater
+};
+
+// A new identity with a fresh id under the active data key. Nothing is written.
+Identity NewIdentity(const Context& context, InodeKind kind);
+
+// kCorrupt: missing, damaged, or not made with this store's keys.
+StatusOr<Identity> ReadIdentity(const Context& context, int fd, InodeKind kind);
+
+// Writes it to the backing inode; durable when that inode is next synced, and ordered before what is done to
+// the inode afterwards.
+Status WriteIdentity(const Context& context, int fd, const Identity& identity);
+
+}  // namespace keyhold::store
