@@ -78,7 +78,7 @@ void SendError(const Status& status, httplib::Response& response) {
   reply.status = HttpStatusOf(CauseOf(status)).http;
   if (reply.status == 401) response.set_header("WWW-Authenticate", "Bearer");
   if (reply.status == 429 || reply.status == 503) response.set_header("Retry-After", "1");
-  if (reply.status >= 500) spdlog::error("answered {}: {}", reply.status, std::string(status.message()));
+  if (reply.status == 500 || reply.status == 507) spdlog::error("answered {}: {}", reply.status, std::string(status.message()));
   Send(reply, response);
 }
 

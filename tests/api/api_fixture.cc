@@ -108,7 +108,8 @@ void FakeAgent::Check(const json& task) {
   report.usable = spec.auth_principal.find("denied") == std::string::npos;
   report.steps.push_back({"kms:DescribeKey", "PASS", "", "", 10});
   if (!report.usable) {
-    report.steps.push_back({"kms:Decrypt", "FAIL", "KMS_DENIED", R"(add {"Effect": "Allow"} to the policy)", 10});
+    report.steps.push_back(
+        {"kms:Decrypt", "FAIL", "KMS_DENIED", R"(add {"Effect": "Allow"} to the policy)", 10});
   }
   Call(port_, token_, "POST", "/agent/v1/checks/" + task["id"].get<std::string>(),
        json{{"report", wire::ToJson(report)}}.dump());

@@ -41,8 +41,8 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-// What a host's agent and its nodes would do, at once and without data: serve, enable, rotate, revoke. A key spec
-// whose principal has "denied" in it fails its check.
+// What a host's agent and its nodes would do, at once and without data: serve, enable, rotate, revoke. A key
+// spec whose principal has "denied" in it fails its check.
 class FakeAgent {
  public:
   FakeAgent(int port, std::string token, std::string host = "local");

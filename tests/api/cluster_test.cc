@@ -26,8 +26,8 @@ TEST_F(ClusterTest, IsCreatingUntilItsNodeServes) {
 }
 
 TEST_F(ClusterTest, TheAddOnComesWithAPrivateNetworkAndNeverGoes) {
-  const auto made = Send("POST", "/api/v1/clusters",
-                         json::parse(R"({"name": "p", "provider": "AWS", "spec": {"dedicated":
+  const auto made =
+      Send("POST", "/api/v1/clusters", json::parse(R"({"name": "p", "provider": "AWS", "spec": {"dedicated":
                          {"region_nodes": {"us-east-1": 1}, "network_visibility": "PRIVATE"}}})"));
   ASSERT_EQ(made.status, 200) << made.text;
   EXPECT_EQ(made.body["advanced_security_add_on"], true);
@@ -168,34 +168,36 @@ TEST_P(BadClusterTest, IsRefusedAndChangesNothing) {
 
 #define SPEC R"("provider": "AWS", "spec": {"dedicated": {"region_nodes": {"us-east-1": 1}}})"
 #define NODES(nodes) R"({"name": "x", "provider": "AWS", "spec": {"dedicated": {"region_nodes": )" nodes "}}}"
-INSTANTIATE_TEST_SUITE_P(
-    All, BadClusterTest,
-    testing::Values(
-        BadCluster{"", 400, "not JSON"}, BadCluster{R"({"name": "x")", 400, "breaks at byte"},
-        BadCluster{"[]", 400, "must be a JSON object"}, BadCluster{R"("x")", 400, "must be a JSON object"},
-        BadCluster{R"({"name": 3, )" SPEC "}", 400, "name must be a string, not number"},
-        BadCluster{R"({"name": "x", "color": 1, )" SPEC "}", 400, "unknown field color"},
-        BadCluster{R"({"name": "../x", )" SPEC "}", 400, "cluster's name"},
-        BadCluster{R"({"name": "x; drop table clusters", )" SPEC "}", 400, "cluster's name"},
-        BadCluster{R"({"name": "$(reboot)", )" SPEC "}", 400, "cluster's name"},
-        BadCluster{R"({"name": "x\u0000y", )" SPEC "}", 400, "control characters"},
-        BadCluster{R"({"name": "a23456789012345678901234567890123456", )" SPEC "}", 400, "cluster's name"},
-        BadCluster{R"({"name": "x", "provider": "aws", "spec": {}})", 400, "AWS, GCP or AZURE"},
-        BadCluster{R"({"name": "x", "provider": "AWS"})", 400, "spec is missing"},
-        BadCluster{R"({"name": "x", "provider": "AWS", "spec": {}})", 400, "needs a region"},
-        BadCluster{R"({"name": "x", "provider": "AWS", "spec": []})", 400, "spec must be an object, not array"},
-        BadCluster{R"({"name": "x", "provider": "AWS", "spec": {"plan": "GOLD"}})", 400, "spec.plan must be"},
-        BadCluster{NODES(R"({"mars-1": 1})"), 400, "has no region mars-1"},
-        BadCluster{NODES(R"({"us-east1": 1})"), 400, "AWS has no region us-east1"},
-        BadCluster{NODES(R"({"us-east-1": "1"})"), 400, "must be an integer"},
-        BadCluster{NODES(R"({"us-east-1": 3})"), 501, "several nodes"},
-        BadCluster{NODES(R"({"us-east-1": 1, "us-west-2": 1})"), 501, "several regions"},
-        BadCluster{R"({"name": "x", "provider": "AWS", "spec": {"plan": "BASIC", "advanced_security_add_on": true,
+const BadCluster kBadClusters[] = {
+    BadCluster{"", 400, "not JSON"},
+    BadCluster{R"({"name": "x")", 400, "breaks at byte"},
+    BadCluster{"[]", 400, "must be a JSON object"},
+    BadCluster{R"("x")", 400, "must be a JSON object"},
+    BadCluster{R"({"name": 3, )" SPEC "}", 400, "name must be a string, not number"},
+    BadCluster{R"({"name": "x", "color": 1, )" SPEC "}", 400, "unknown field color"},
+    BadCluster{R"({"name": "../x", )" SPEC "}", 400, "cluster's name"},
+    BadCluster{R"({"name": "x; drop table clusters", )" SPEC "}", 400, "cluster's name"},
+    BadCluster{R"raw({"name": "$(reboot)", )raw" SPEC "}", 400, "cluster's name"},
+    BadCluster{R"({"name": "x\u0000y", )" SPEC "}", 400, "control characters"},
+    BadCluster{R"({"name": "a23456789012345678901234567890123456", )" SPEC "}", 400, "cluster's name"},
+    BadCluster{R"({"name": "x", "provider": "aws", "spec": {}})", 400, "AWS, GCP or AZURE"},
+    BadCluster{R"({"name": "x", "provider": "AWS"})", 400, "spec is missing"},
+    BadCluster{R"({"name": "x", "provider": "AWS", "spec": {}})", 400, "needs a region"},
+    BadCluster{R"({"name": "x", "provider": "AWS", "spec": []})", 400, "spec must be an object, not array"},
+    BadCluster{R"({"name": "x", "provider": "AWS", "spec": {"plan": "GOLD"}})", 400, "spec.plan must be"},
+    BadCluster{NODES(R"({"mars-1": 1})"), 400, "has no region mars-1"},
+    BadCluster{NODES(R"({"us-east1": 1})"), 400, "AWS has no region us-east1"},
+    BadCluster{NODES(R"({"us-east-1": "1"})"), 400, "must be an integer"},
+    BadCluster{NODES(R"({"us-east-1": 3})"), 501, "several nodes"},
+    BadCluster{NODES(R"({"us-east-1": 1, "us-west-2": 1})"), 501, "several regions"},
+    BadCluster{R"({"name": "x", "provider": "AWS", "spec": {"plan": "BASIC", "advanced_security_add_on": true,
                    "serverless": {"regions": ["us-east-1"]}}})",
-                   400, "need the ADVANCED plan"},
-        BadCluster{R"({"name": "x", "provider": "AWS", "spec": {"labels": {"A": "b"},
+               400, "need the ADVANCED plan"},
+    BadCluster{R"({"name": "x", "provider": "AWS", "spec": {"labels": {"A": "b"},
                    "dedicated": {"region_nodes": {"us-east-1": 1}}}})",
-                   400, "label"}));
+               400, "label"}};
+
+INSTANTIATE_TEST_SUITE_P(All, BadClusterTest, testing::ValuesIn(kBadClusters));
 
 TEST_F(ClusterTest, HostileBodiesAreRefused) {
   const auto post = [&](const std::string& body) {

@@ -32,7 +32,7 @@ class CmekTest : public ApiTest {
 };
 
 TEST_F(CmekTest, BasicAndStandardAreToldTheUpgradePath) {
-  for (const std::string plan : {"BASIC", "STANDARD"}) {
+  for (const std::string& plan : {std::string("BASIC"), std::string("STANDARD")}) {
     const std::string name = plan == "BASIC" ? "b" : "s";
     const auto answer = Send("POST", Path(Create(name, plan, false)), RegionSpecs(kKey1));
     EXPECT_EQ(answer.status, 400);
@@ -110,7 +110,8 @@ TEST_F(CmekTest, AKeyThatTheNodeMayNotUseChangesNothing) {
   const auto answer = Send("POST", Path(id), specs);
   EXPECT_EQ(answer.status, 400);
   EXPECT_EQ(answer.body["details"][0]["reason"], "KMS_DENIED") << answer.text;
-  EXPECT_THAT(answer.body["message"].get<std::string>(), HasSubstr(R"(kms:Decrypt: add {"Effect": "Allow"})"));
+  EXPECT_THAT(answer.body["message"].get<std::string>(),
+              HasSubstr(R"(kms:Decrypt: add {"Effect": "Allow"})"));
   EXPECT_EQ(Get(Path(id)).body["status"], "DISABLED");
   EXPECT_EQ(agent_->Desired(id).generation, generation);
   EXPECT_EQ(agent_->checks(), 1);

@@ -1,0 +1,141 @@
+// What the server acknowledged survives its death: it is killed at random instants under changes, and
+// reopened.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <random>
+#include <set>
+
+#include "crypto/secret.h"
+#include "tests/api/api_fixture.h"
+
+namespace keyhold::api {
+namespace {
+
+using nlohmann::json;
+
+// A server in a process of its own, which prints nothing and ends only by a signal.
+class ServerProcess {
+ public:
+  explicit ServerProcess(const std::string& dir) {
+    int pipe_fds[2];
+    EXPECT_EQ(pipe(pipe_fds), 0);
+    pid_ = fork();
+    if (pid_ == 0) Run(dir, pipe_fds[1]);
+    close(pipe_fds[1]);
+    if (read(pipe_fds[0], &port_, sizeof port_) != sizeof port_) ADD_FAILURE() << "the server did not start";
+    close(pipe_fds[0]);
+  }
+  ~ServerProcess() { Kill(); }
+
+  void Kill() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+    pid_ = -1;
+  }
+
+  int port() const { return port_; }
+
+ private:
+  [[noreturn]] static void Run(const std::string& dir, int out) {
+    if (!crypto::InitSecretMemory().ok()) _exit(1);
+    ServerOptions options;
+    options.dir = dir;
+    options.observe_timeout = absl::ZeroDuration();
+    const Status status = RunServer(options, [&](uint16_t port) {
+      const int value = port;
+      if (write(out, &value, sizeof value) != sizeof value) _exit(1);
+    });
+    _exit(status.ok() ? 0 : 1);
+  }
+
+  pid_t pid_ = -1;
+  int port_ = 0;
+};
+
+std::set<std::string> Names(int port, const std::string& key) {
+  std::set<std::string> names;
+  const auto list = Call(port, key, "GET", "/api/v1/clusters?pagination.limit=500");
+  for (const json& cluster : list.body["clusters"]) names.insert(cluster["name"].get<std::string>());
+  return names;
+}
+
+// Creates clusters until the server dies; the acknowledged ones go to `made`.
+void CreateUntilDead(int port, const std::string& key, int round, std::set<std::string>& made) {
+  for (int i = 0;; ++i) {
+    const std::string name = "r" + std::to_string(round) + "-" + std::to_string(i);
+    const json body = {{"name", name},
+                       {"provider", "AWS"},
+                       {"spec", {{"dedicated", {{"region_nodes", {{"us-east-1", 1}}}}}}}};
+    const auto answer = Call(port, key, "POST", "/api/v1/clusters", body.dump());
+    if (answer.status == 0) return;
+    ASSERT_EQ(answer.status, 200) << answer.text;
+    made.insert(name);
+  }
+}
+
+TEST(Crash, NoAcknowledgedChangeIsLost) {
+  TemporaryDirectory dir;
+  std::mt19937 random(20261124);
+  std::set<std::string> made;
+  for (int round = 0; round < 12; ++round) {
+    ServerProcess server(dir.path());
+    const std::string key = ReadText(dir.path() + "/server/api-key");
+    const auto names = Names(server.port(), key);
+    for (const std::string& name : made) EXPECT_TRUE(names.contains(name)) << name << " is lost";
+    std::thread changes([&] { CreateUntilDead(server.port(), key, round, made); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 80));  // the instant of the kill
+    server.Kill();
+    changes.join();
+  }
+  EXPECT_GT(made.size(), 0U);
+}
+
+TEST(Crash, AStartThatWasCutOffIsCompletedByTheNext) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 8; ++round) {
+    TemporaryDirectory dir;
+    const pid_t pid = fork();
+    if (pid == 0) {
+      ServerOptions options;
+      options.dir = dir.path();
+      if (crypto::InitSecretMemory().ok()) (void)RunServer(options, [](uint16_t) {});
+      _exit(1);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));  // the instant of the kill
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+    ServerProcess server(dir.path());
+    const std::string key = ReadText(dir.path() + "/server/api-key");
+    EXPECT_EQ(Call(server.port(), key, "GET", "/api/v1/organization").status, 200);
+  }
+}
+
+TEST(Crash, ADirectoryInUseIsRefused) {
+  TemporaryDirectory dir;
+  ServerProcess server(dir.path());
+  ASSERT_TRUE(crypto::InitSecretMemory().ok());
+  ServerOptions options;
+  options.dir = dir.path();
+  const auto second = Server::Start(options, SystemClock(), crypto::SystemRandom());
+  EXPECT_EQ(CauseOf(second.status()), Cause::kFailedPrecondition) << second.status();
+}
+
+TEST(Crash, ABusyPortIsNamed) {
+  TemporaryDirectory one;
+  TemporaryDirectory two;
+  ServerProcess server(one.path());
+  ASSERT_TRUE(crypto::InitSecretMemory().ok());
+  ServerOptions options;
+  options.dir = two.path();
+  options.listen = "127.0.0.1:" + std::to_string(server.port());
+  const auto second = Server::Start(options, SystemClock(), crypto::SystemRandom());
+  EXPECT_EQ(CauseOf(second.status()), Cause::kUnavailable) << second.status();
+  EXPECT_NE(std::string(second.status().message()).find(options.listen), std::string::npos);
+}
+
+}  // namespace
+}  // namespace keyhold::api
