@@ -60,6 +60,7 @@ class FakeAws final : public kms::HttpTransport {
   std::string expiration = "2027-01-15T09:00:00Z";
 
   StatusOr<kms::HttpResponse> Send(const kms::HttpRequest& request) override {
+    const std::lock_guard lock(mutex_);
     seen_.push_back(See(request));
     const Seen& seen = seen_.back();
     const auto handler = handlers_.find(seen.action);
@@ -129,6 +130,7 @@ class FakeAws final : public kms::HttpTransport {
   }
 
   const std::string key_ = std::string(32, 'k');
+  std::mutex mutex_;  // one request at a time
   std::map<std::string, Handler> handlers_;
   std::vector<Seen> seen_;
 };
