@@ -1,8 +1,8 @@
 // A test's double for `keyhold node`: docs/architecture.md's control socket, and no data behind it.
 //
-// It serves at once, carries CMEK operations out at once, and locks when REVOKE is wanted. A key spec whose URI has
-// "denied" in it fails its check, and "slow" answers after 2 s. SIGUSR1 locks it as a disabled key would, SIGUSR2
-// returns it.
+// It serves at once, carries CMEK operations out at once, and locks when REVOKE is wanted. A key spec whose
+// URI has "denied" in it fails its check, and "slow" answers after 2 s. SIGUSR1 locks it as a disabled key
+// would, SIGUSR2 returns it.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
