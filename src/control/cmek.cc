@@ -78,7 +78,8 @@ Status CheckMayRotate(const ClusterView& view) {
 Status CheckState(const ClusterView& view, CmekKind kind) {
   KEYHOLD_RETURN_IF_ERROR(CheckPlan(view.cluster));
   KEYHOLD_RETURN_IF_ERROR(CheckLifecycle(view.cluster));
-  if (CmekRunning(view)) {
+  // What a REVOKE came in between of is not carried out any more.
+  if (CmekRunning(view) && !view.cluster.revoked) {
     return Error(Cause::kConflict,
                  absl::StrCat("a CMEK operation of cluster ", view.cluster.name, " is under way (",
                               CmekOf(view).status, "); wait for its end"));

@@ -18,10 +18,12 @@ std::string VersionOf(const std::vector<DesiredWork>& nodes) {
   return crypto::Hex(crypto::Sha256(crypto::AsBytes(all.dump())));
 }
 
-// What a first report makes of a cluster that was being created.
+// What a report makes of a cluster that never served yet; one whose creation failed may still come up.
 void FinishCreation(Tables& tables, const std::string& cluster_id, absl::Time now) {
   auto view = tables.clusters.Get(cluster_id);
-  if (!view || view->cluster.lifecycle != Lifecycle::kCreating) return;
+  const bool waits = view && (view->cluster.lifecycle == Lifecycle::kCreating ||
+                              view->cluster.lifecycle == Lifecycle::kCreationFailed);
+  if (!waits) return;
   bool all_serve = true;
   bool failed = false;
   for (const Node& node : view->nodes) {

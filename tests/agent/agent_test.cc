@@ -104,8 +104,13 @@ TEST_F(AgentTest, ANodeIsStartedAndCarriesOutWhatIsWanted) {
 TEST_F(AgentTest, ChecksReachTheNodeAndComeBack) {
   StartHostAgent();
   const std::string id = CreateServing("c");
-  json specs = RegionSpecs("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab");
-  EXPECT_EQ(Send("POST", "/api/v1/clusters/" + id + "/cmek", specs).status, 200);
+  const std::string path = "/api/v1/clusters/" + id + "/cmek";
+  json specs = RegionSpecs(kKey1);
+  specs["region_specs"][0]["key_spec"]["auth_principal"] = "arn:aws:iam::111122223333:role/denied";
+  const auto refused = Send("POST", path, specs);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body["message"].get<std::string>(), testing::HasSubstr("add the statement"));
+  EXPECT_EQ(Send("POST", path, RegionSpecs(kKey1)).status, 200);
 }
 
 TEST_F(AgentTest, ALockIsVisibleWithinASecond) {

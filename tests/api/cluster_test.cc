@@ -116,6 +116,25 @@ TEST_F(ClusterTest, AFailedNodeSaysSo) {
   EXPECT_EQ(AwaitCluster(id, "state", "LOCKED")["lock"]["message"], "the key ring is damaged");
 }
 
+TEST_F(ClusterTest, ACreationThatFailedMayStillComeUp) {
+  StartAgent();
+  agent_->Hold(true);
+  const std::string id = [&] {
+    return Send("POST", "/api/v1/clusters", json::parse(R"({"name": "j", "provider": "AWS",
+        "spec": {"dedicated": {"region_nodes": {"us-east-1": 1}}}})"))
+        .body["id"]
+        .get<std::string>();
+  }();
+  const std::string node = Get("/api/v1/clusters/" + id + "/nodes").body["nodes"][0]["name"];
+  agent_->Report(id, [&](wire::NodeStatus& status) {
+    status.node_id = node;
+    status.state = wire::NodeState::kFailed;
+  });
+  AwaitCluster(id, "state", "CREATION_FAILED");
+  agent_->Hold(false);
+  AwaitCluster(id, "state", "CREATED");
+}
+
 TEST_F(ClusterTest, PagesGoOnBehindTheLastKey) {
   for (const char* name : {"a", "b", "c", "d", "e"}) Create(name);
   const std::string base = "/api/v1/clusters?pagination.sort_by=NAME&pagination.limit=2";

@@ -194,6 +194,17 @@ TEST_F(CmekTest, RevokeLocksUntilAPut) {
   EXPECT_EQ(AwaitCluster(id, "state", "CREATED")["cmek_config"]["key_spec"]["uri"], kKey2);
 }
 
+TEST_F(CmekTest, ARevokeInTheMiddleOfARotationDoesNotBlockTheWayBack) {
+  const std::string id = Enabled("m");
+  agent_->Hold(true);
+  ASSERT_EQ(Send("PUT", Path(id), RegionSpecs(kKey2)).status, 200);
+  ASSERT_EQ(Send("PATCH", Path(id), {{"action", "REVOKE"}}).status, 200);
+  const auto back = Send("PUT", Path(id), RegionSpecs(kKey1));
+  EXPECT_EQ(back.status, 200) << back.text;
+  agent_->Hold(false);
+  EXPECT_EQ(AwaitStatus(id, "ENABLED")["region_infos"][0]["key_infos"][0]["spec"]["uri"], kKey1);
+}
+
 TEST_F(CmekTest, NothingDisablesIt) {
   const std::string id = Enabled("z");
   for (const char* action : {"DISABLE", "ENABLE", "", "revoke"}) {

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <random>
 #include <set>
 
@@ -63,8 +64,9 @@ std::set<std::string> Names(int port, const std::string& key) {
   return names;
 }
 
-// Creates clusters until the server dies; the acknowledged ones go to `made`.
-void CreateUntilDead(int port, const std::string& key, int round, std::set<std::string>& made) {
+// Creates clusters until the server dies; the acknowledged ones go to `made`, and their number to `count`.
+void CreateUntilDead(int port, const std::string& key, int round, std::set<std::string>& made,
+                     std::atomic<int>& count) {
   for (int i = 0;; ++i) {
     const std::string name = "r" + std::to_string(round) + "-" + std::to_string(i);
     const json body = {{"name", name},
@@ -74,6 +76,7 @@ void CreateUntilDead(int port, const std::string& key, int round, std::set<std::
     if (answer.status == 0) return;
     ASSERT_EQ(answer.status, 200) << answer.text;
     made.insert(name);
+    ++count;
   }
 }
 
@@ -81,23 +84,28 @@ TEST(Crash, NoAcknowledgedChangeIsLost) {
   TemporaryDirectory dir;
   std::mt19937 random(20261124);
   std::set<std::string> made;
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < 20; ++round) {
     ServerProcess server(dir.path());
     const std::string key = ReadText(dir.path() + "/server/api-key");
     const auto names = Names(server.port(), key);
     for (const std::string& name : made) EXPECT_TRUE(names.contains(name)) << name << " is lost";
-    std::thread changes([&] { CreateUntilDead(server.port(), key, round, made); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 80));  // the instant of the kill
+    std::atomic<int> count = 0;
+    std::thread changes([&] { CreateUntilDead(server.port(), key, round, made, count); });
+    // Somewhere within the request after so many.
+    const int enough = static_cast<int>(1 + random() % 8);
+    while (count < enough) std::this_thread::yield();
+    for (unsigned spin = random() % 2000; spin > 0; --spin) std::this_thread::yield();
     server.Kill();
     changes.join();
   }
-  EXPECT_GT(made.size(), 0U);
+  EXPECT_GE(made.size(), 20U);
 }
 
+// Killed as soon as the first start has made each of its files.
 TEST(Crash, AStartThatWasCutOffIsCompletedByTheNext) {
-  std::mt19937 random(7);
-  for (int round = 0; round < 8; ++round) {
+  for (const char* file : {"", "keyhold.db", "keyhold.db-wal", "api-key.new", "api-key", "agent-token"}) {
     TemporaryDirectory dir;
+    const std::string path = dir.path() + "/server/" + file;
     const pid_t pid = fork();
     if (pid == 0) {
       ServerOptions options;
@@ -105,12 +113,13 @@ TEST(Crash, AStartThatWasCutOffIsCompletedByTheNext) {
       if (crypto::InitSecretMemory().ok()) (void)RunServer(options, [](uint16_t) {});
       _exit(1);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));  // the instant of the kill
+    const std::string last = dir.path() + "/server/agent-token";
+    while (access(path.c_str(), F_OK) != 0 && access(last.c_str(), F_OK) != 0) std::this_thread::yield();
     kill(pid, SIGKILL);
     waitpid(pid, nullptr, 0);
     ServerProcess server(dir.path());
     const std::string key = ReadText(dir.path() + "/server/api-key");
-    EXPECT_EQ(Call(server.port(), key, "GET", "/api/v1/organization").status, 200);
+    EXPECT_EQ(Call(server.port(), key, "GET", "/api/v1/organization").status, 200) << file;
   }
 }
 
