@@ -1,0 +1,122 @@
+// The format by itself: what is written is read, at the limits too, and nothing past them.
+#include "keyring/format.h"
+
+#include "tests/keyring/fixture.h"
+
+namespace keyhold::keyring {
+namespace {
+
+class Format : public Ring {
+ protected:
+  static KeyEntry Key(const std::string& uri, const std::string& wrapped) {
+    return {{kms::KeyType::kAwsKms, uri, "arn:aws:iam::1:role/r"},
+            absl::FromUnixMicros(1),
+            absl::FromUnixMicros(2),
+            1,
+            wrapped};
+  }
+  static DataKeyEntry DataKeyOf(DataKeyId id, DataKeyState state) {
+    return {id, state, absl::FromUnixMicros(3), absl::FromUnixMicros(4),
+            state == DataKeyState::kDestroyed ? "" : std::string(kWrappedDataKeySize, 'w')};
+  }
+  static Contents Small() {
+    return {9, 2, {"c", "r", "s"}, {Key("uri", "wrapped")}, {DataKeyOf(1, DataKeyState::kActive)}};
+  }
+  static StatusOr<Contents> Through(const Contents& contents) {
+    const std::string file = WithTrailer(EncodeBody(contents), {});
+    KEYHOLD_ASSIGN_OR_RETURN(Decoded decoded, Decode(file));
+    EXPECT_EQ(EncodeBody(decoded.contents), decoded.body) << "one encoding for each ring";
+    return std::move(decoded.contents);
+  }
+  static void ExpectCorrupt(const Contents& contents) {
+    EXPECT_EQ(CauseOf(Through(contents).status()), Cause::kCorrupt);
+  }
+};
+
+TEST_F(Format, KeepsEveryField) {
+  const auto read = Through(Small());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->epoch, 9U);
+  EXPECT_EQ(read->next_data_key, 2U);
+  EXPECT_EQ(read->identity, (Identity{"c", "r", "s"}));
+  EXPECT_EQ(read->keys[0].spec, Small().keys[0].spec);
+  EXPECT_EQ(read->keys[0].wrapped, "wrapped");
+  EXPECT_EQ(read->keys[0].created_at, absl::FromUnixMicros(1));
+  EXPECT_EQ(read->keys[0].updated_at, absl::FromUnixMicros(2));
+  EXPECT_EQ(read->data_keys[0].created_at, absl::FromUnixMicros(3));
+  EXPECT_EQ(read->data_keys[0].updated_at, absl::FromUnixMicros(4));
+}
+
+TEST_F(Format, HeaderHasItsSize) {
+  Contents empty = Small();
+  empty.identity = {"", "", ""};
+  empty.keys.clear();
+  empty.data_keys.clear();
+  EXPECT_EQ(EncodeBody(empty).size(), kHeaderSize + 3 * sizeof(uint16_t));
+}
+
+TEST_F(Format, FullestRingFits) {
+  Contents full = Small();
+  full.epoch = UINT64_MAX;
+  full.next_data_key = UINT32_MAX;
+  full.identity = {std::string(kMaxIdSize, 'c'), std::string(kMaxIdSize, 'r'), std::string(kMaxIdSize, 's')};
+  full.keys[0] = Key(std::string(kms::kMaxUriSize, 'u'), std::string(kms::kMaxWrappedSize, 'w'));
+  full.keys[0].spec.auth_principal = std::string(kms::kMaxUriSize, 'p');
+  KeyEntry past = full.keys[0];
+  past.wrapped.clear();
+  full.keys.resize(kMaxKeys, past);
+  full.data_keys.clear();
+  for (DataKeyId id = 1; id < kMaxDataKeys; ++id)
+    full.data_keys.push_back(DataKeyOf(id, DataKeyState::kRetired));
+  full.data_keys.push_back(DataKeyOf(UINT32_MAX - 1, DataKeyState::kActive));
+  EXPECT_LT(EncodeBody(full).size(), kMaxFileSize - kChecksumSize - kMacSize);
+  EXPECT_TRUE(Through(full).ok());
+}
+
+TEST_F(Format, OneBeyondEachLimitIsRefused) {
+  Contents contents = Small();
+  KeyEntry past = Key("u", "");
+  contents.keys.resize(kMaxKeys + 1, past);
+  ExpectCorrupt(contents);
+  contents = Small();
+  contents.keys[0].spec.uri = std::string(kms::kMaxUriSize + 1, 'u');
+  ExpectCorrupt(contents);
+  contents = Small();
+  contents.keys[0].spec.auth_principal = std::string(kms::kMaxUriSize + 1, 'p');
+  ExpectCorrupt(contents);
+  contents = Small();
+  contents.keys[0].wrapped = std::string(kms::kMaxWrappedSize + 1, 'w');
+  ExpectCorrupt(contents);
+  contents = Small();
+  contents.data_keys[0].wrapped += 'w';
+  ExpectCorrupt(contents);
+  contents = Small();
+  contents.identity.region = std::string(kMaxIdSize + 1, 'r');
+  ExpectCorrupt(contents);
+}
+
+TEST_F(Format, LengthsThatLieAreRefused) {
+  const std::string body = EncodeBody(Small());
+  // Every place where a length or a count may stand, at its largest.
+  for (size_t at = kHeaderSize - 4; at + 1 < body.size(); ++at) {
+    std::string lying = body;
+    lying[at] = lying[at + 1] = '\xff';
+    const std::string file = WithTrailer(lying, {});
+    const auto decoded = Decode(file);
+    const bool same = !decoded.ok() || EncodeBody(decoded->contents) == lying;
+    EXPECT_TRUE(same) << at;
+  }
+}
+
+TEST_F(Format, IdentityIsPartOfEveryBinding) {
+  const Identity identity{"c", "r", "s"};
+  const std::string binding = DataKeyBinding(1, identity);
+  EXPECT_NE(binding, DataKeyBinding(2, identity));
+  EXPECT_NE(binding, DataKeyBinding(1, {"c", "r", "t"}));
+  EXPECT_NE(binding, DataKeyBinding(1, {"cr", "", "s"}));
+  EXPECT_NE(ToContext(identity), ToContext({"c", "r", "t"}));
+  EXPECT_EQ(ToContext(identity).at("keyhold:cluster"), "c");
+}
+
+}  // namespace
+}  // namespace keyhold::keyring
