@@ -52,6 +52,9 @@ class File {
   Status Seal(int fd);
   bool HasUnsealed() const;
 
+  // Wipes the plaintext kept for appends: for a file that nobody has open.
+  void Rest();
+
  private:
   using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write
 

@@ -49,6 +49,11 @@ bool File::HasUnsealed() const {
   return !durable_.empty() || mapped_blocks_ != 0;
 }
 
+void File::Rest() {
+  const std::unique_lock lock(mutex_);
+  recent_.DropFrom(0);
+}
+
 Status File::Seal(int fd) {
   const std::unique_lock lock(mutex_);
   if (mapped_blocks_ != 0) {
@@ -74,7 +79,6 @@ Status File::RaiseSealedLimit(int fd) {
   Identity raised = identity_;
   raised.sealed_blocks = std::max(identity_.sealed_blocks, std::min(mapped_blocks_, BlocksFor(size_)));
   raised.counter = std::max(identity_.counter, mapped_counter_);
-  raised.key = context_.keys.Active();
   mapped_blocks_ = 0;
   KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, raised));
   identity_ = raised;

@@ -1,0 +1,191 @@
+#include "store/mount.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "store/fuse_ops.h"
+
+namespace keyhold::store {
+namespace {
+
+constexpr absl::Duration kReadyWithin = absl::Seconds(10);
+constexpr absl::Duration kBusyRetry = absl::Milliseconds(20);
+
+}  // namespace
+
+class Mount::Impl {
+ public:
+  Impl(const Context& context, const MountOptions& options) : context_(context), options_(options) {}
+  ~Impl() { Finish(); }
+
+  Status Start(int store);
+  Status Stop(absl::Duration deadline);
+  void Wait();
+  uint64_t corrupt_count() const { return tree_ == nullptr ? 0 : tree_->corrupt_count(); }
+
+ private:
+  Status Lock(int store);
+  Status MountSession();
+  Status AwaitReady();
+  void Serve();
+  void SealNowAndThen();
+  Status Detach(absl::Duration deadline);
+  void Finish();
+
+  const Context context_;
+  const MountOptions options_;
+  int lock_ = -1;
+  std::unique_ptr<Tree> tree_;
+  std::unique_ptr<FuseState> state_;
+  fuse_session* session_ = nullptr;
+  std::thread server_;
+  std::thread sealer_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ready_ = false;  // guarded by mutex_, as the next
+  bool ended_ = false;
+};
+
+Status Mount::Impl::Lock(int store) {
+  lock_ = context_.posix.OpenAt(store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (lock_ < 0) return ErrnoError(-lock_, "opening the store's directory");
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return OkStatus();
+  return Error(Cause::kFailedPrecondition, "the store is in use by another process");
+}
+
+Status Mount::Impl::MountSession() {
+  std::vector<std::string> words = {
+      "keyhold", "-o", "allow_other,default_permissions,fsname=keyhold,subtype=keyhold,max_read=1048576"};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  fuse_args args = FUSE_ARGS_INIT(static_cast<int>(argv.size()), argv.data());
+  const fuse_lowlevel_ops operations = FuseOperations(options_);
+  session_ = fuse_session_new(&args, &operations, sizeof operations, state_.get());
+  fuse_opt_free_args(&args);
+  if (session_ == nullptr) return Error(Cause::kInternal, "libfuse refused the session");
+  if (fuse_session_mount(session_, options_.mountpoint.c_str()) != 0) {
+    return ErrnoError(errno != 0 ? errno : EIO, "mounting at " + options_.mountpoint);
+  }
+  return OkStatus();
+}
+
+Status Mount::Impl::AwaitReady() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, absl::ToChronoSeconds(kReadyWithin), [&] { return ready_ || ended_; });
+  return ready_ ? OkStatus()
+                : Error(Cause::kIo, "the kernel did not take the mount at " + options_.mountpoint);
+}
+
+Status Mount::Impl::Start(int store) {
+  KEYHOLD_RETURN_IF_ERROR(Lock(store));
+  KEYHOLD_ASSIGN_OR_RETURN(tree_, Tree::Open(context_, store, options_.open_descriptors));
+  state_ = std::make_unique<FuseState>(FuseState{*tree_, options_, [this] {
+                                                   const std::lock_guard lock(mutex_);
+                                                   ready_ = true;
+                                                   changed_.notify_all();
+                                                 }});
+  KEYHOLD_RETURN_IF_ERROR(MountSession());
+  server_ = std::thread([this] { Serve(); });
+  sealer_ = std::thread([this] { SealNowAndThen(); });
+  return AwaitReady();
+}
+
+void Mount::Impl::Serve() {
+  fuse_loop_config* config = fuse_loop_cfg_create();
+  fuse_loop_cfg_set_clone_fd(config, 1);
+  fuse_loop_cfg_set_idle_threads(config, 8);
+  fuse_loop_cfg_set_max_threads(config, 16);
+  fuse_session_loop_mt(session_, config);
+  fuse_loop_cfg_destroy(config);
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  changed_.notify_all();
+}
+
+void Mount::Impl::SealNowAndThen() {
+  std::unique_lock lock(mutex_);
+  while (
+      !changed_.wait_for(lock, absl::ToChronoMilliseconds(options_.seal_interval), [&] { return ended_; })) {
+    lock.unlock();
+    tree_->SealSome(false);
+    lock.lock();
+  }
+}
+
+void Mount::Impl::Wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return ended_; });
+}
+
+// A busy mount is asked again until the deadline; then its connection is cut, so that who holds it gets
+// errors.
+Status Mount::Impl::Detach(absl::Duration deadline) {
+  const char* where = options_.mountpoint.c_str();
+  const absl::Time until = absl::Now() + deadline;
+  while (::umount2(where, UMOUNT_NOFOLLOW) != 0) {
+    if (errno == EINVAL || errno == ENOENT) return OkStatus();  // unmounted by somebody else
+    if (errno != EBUSY) return ErrnoError(errno, "unmounting " + options_.mountpoint);
+    if (absl::Now() >= until) {
+      ::umount2(where, MNT_FORCE);
+      ::umount2(where, MNT_DETACH);
+      return Error(Cause::kFailedPrecondition,
+                   options_.mountpoint + " was busy; what was open there got errors");
+    }
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoMilliseconds(kBusyRetry), [&] { return ended_; });
+  }
+  return OkStatus();
+}
+
+Status Mount::Impl::Stop(absl::Duration deadline) {
+  const Status detached = session_ == nullptr ? OkStatus() : Detach(deadline);
+  Finish();
+  return detached;
+}
+
+void Mount::Impl::Finish() {
+  if (session_ != nullptr) {
+    if (server_.joinable()) {
+      bool ended = false;
+      {
+        const std::lock_guard lock(mutex_);
+        ended = ended_;
+      }
+      if (!ended) {
+        ::umount2(options_.mountpoint.c_str(), MNT_FORCE);
+        ::umount2(options_.mountpoint.c_str(), MNT_DETACH);
+      }
+      server_.join();
+    }
+    if (sealer_.joinable()) sealer_.join();
+    fuse_session_destroy(session_);
+    session_ = nullptr;
+  }
+  tree_.reset();
+  if (lock_ >= 0) context_.posix.Close(std::exchange(lock_, -1));
+}
+
+Mount::Mount(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Mount::~Mount() = default;
+
+StatusOr<std::unique_ptr<Mount>> Mount::Start(const Context& context, int store,
+                                              const MountOptions& options) {
+  auto impl = std::make_unique<Impl>(context, options);
+  KEYHOLD_RETURN_IF_ERROR(impl->Start(store));
+  return std::unique_ptr<Mount>(new Mount(std::move(impl)));
+}
+
+Status Mount::Stop(absl::Duration deadline) { return impl_->Stop(deadline); }
+void Mount::Wait() { impl_->Wait(); }
+uint64_t Mount::corrupt_count() const { return impl_->corrupt_count(); }
+
+}  // namespace keyhold::store

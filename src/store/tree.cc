@@ -1,0 +1,267 @@
+#include "store/tree.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "store/directory.h"
+#include "store/io.h"
+
+namespace keyhold::store {
+namespace {
+
+constexpr char kRoot[] = "root";
+constexpr uint64_t kLoggedCorruptions = 1000;
+
+Status FromErrno(int result, const char* what) {
+  return result >= 0 ? OkStatus() : ErrnoError(-result, what);
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Tree>> Tree::Open(const Context& context, int store, size_t open_descriptors) {
+  int fd = context.posix.OpenAt(store, kRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
+  if (fd == -ENOENT) {
+    KEYHOLD_RETURN_IF_ERROR(FromErrno(context.posix.MkDirAt(store, kRoot, 0755), "making the store's root"));
+    fd = context.posix.OpenAt(store, kRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
+  }
+  if (fd < 0) return ErrnoError(-fd, "opening the store's root");
+  std::unique_ptr<Tree> tree(
+      new Tree(context, std::make_shared<Descriptor>(context.posix, fd), open_descriptors));
+  KEYHOLD_RETURN_IF_ERROR(tree->Start());
+  KEYHOLD_RETURN_IF_ERROR(FromErrno(context.posix.FSync(store), "syncing the store's directory"));
+  return tree;
+}
+
+Tree::Tree(const Context& context, Lease root, size_t open_descriptors)
+    : context_(context),
+      root_lease_(std::move(root)),
+      inodes_(context_.posix, root_lease_->get(), open_descriptors) {}
+
+Status Tree::Start() {
+  struct stat st;
+  KEYHOLD_ASSIGN_OR_RETURN(root_, inodes_.Find(root_lease_->get(), "", &st));
+  KEYHOLD_RETURN_IF_ERROR(NamesOf(root_, root_lease_->get()).status());
+  return FromErrno(context_.posix.FSync(root_lease_->get()), "syncing the store's root");
+}
+
+Tree::~Tree() { SealSome(true); }
+
+Status Tree::Count(const Inode* inode, Status status) {
+  if (status.ok() || CauseOf(status) != Cause::kCorrupt) return status;
+  if (corrupt_++ < kLoggedCorruptions) {
+    spdlog::error("store: backing inode {}: {}", inode->key.number, std::string(status.message()));
+  }
+  return status;
+}
+
+// A crash between the making of an inode and of its identity leaves an empty one without: it gets its
+// identity now.
+StatusOr<File*> Tree::FileOf(Inode* inode, int fd) {
+  const std::lock_guard lock(inode->mutex);
+  if (inode->file != nullptr) return inode->file.get();
+  struct stat st;
+  KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FStatAt(fd, "", &st, AT_EMPTY_PATH), "reading an inode"));
+  const bool bare =
+      st.st_size == 0 && context_.posix.FGetXAttr(fd, kIdentityAttribute, nullptr, 0) == -ENODATA;
+  KEYHOLD_ASSIGN_OR_RETURN(inode->file, bare ? File::Create(context_, fd) : File::Open(context_, fd));
+  return inode->file.get();
+}
+
+StatusOr<const Names*> Tree::NamesOf(Inode* directory, int fd) {
+  const std::lock_guard lock(directory->mutex);
+  if (directory->names != nullptr) return directory->names.get();
+  auto identity = ReadIdentity(context_, fd, InodeKind::kDirectory);
+  if (!identity.ok() && context_.posix.FGetXAttr(fd, kIdentityAttribute, nullptr, 0) == -ENODATA) {
+    KEYHOLD_ASSIGN_OR_RETURN(const bool empty, IsEmptyDirectory(context_.posix, fd));
+    if (empty) {
+      identity = NewIdentity(context_, InodeKind::kDirectory);
+      KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, *identity));
+    }
+  }
+  if (!identity.ok()) return std::move(identity).status();
+  KEYHOLD_ASSIGN_OR_RETURN(Names names, Names::Of(context_, *identity));
+  directory->directory = *identity;
+  directory->names = std::make_unique<Names>(std::move(names));
+  return directory->names.get();
+}
+
+StatusOr<Entry> Tree::Lookup(Inode* parent, const std::string& name) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease dir, inodes_.Open(parent));
+  auto names = NamesOf(parent, dir->get());
+  if (!names.ok()) return Count(parent, names.status());
+  KEYHOLD_ASSIGN_OR_RETURN(const SealedName sealed, (*names)->Seal(name));
+  return Finish(dir->get(), sealed);
+}
+
+// The inode behind an entry that is there, with its attributes.
+StatusOr<Entry> Tree::Finish(int dir, const SealedName& sealed) {
+  Entry entry;
+  KEYHOLD_ASSIGN_OR_RETURN(entry.inode, inodes_.Find(dir, sealed.entry.c_str(), &entry.st));
+  auto st = Attributes(entry.inode);
+  if (!st.ok()) {
+    Forget(entry.inode, 1);
+    return std::move(st).status();
+  }
+  entry.st = *st;
+  return entry;
+}
+
+void Tree::Forget(Inode* inode, uint64_t count) {
+  // Sealing needs the inode to be there still: it is asked for before the last lookup goes.
+  if (inode->file != nullptr && inode->file->HasUnsealed()) {
+    if (const auto lease = inodes_.Open(inode); lease.ok()) {
+      for (int i = 0; i < 2 && inode->file->HasUnsealed(); ++i) {
+        if (!Count(inode, inode->file->Seal((*lease)->get())).ok()) break;
+      }
+    }
+  }
+  inodes_.Forget(inode, count);
+}
+
+StatusOr<std::string> Tree::TargetOf(int fd) {
+  char sealed[PATH_MAX];
+  const ssize_t size = context_.posix.ReadLinkAt(fd, "", sealed, sizeof sealed);
+  if (size < 0) return ErrnoError(static_cast<int>(-size), "reading a link");
+  const auto bytes = FromName(std::string_view(sealed, static_cast<size_t>(size)));
+  if (!bytes.has_value()) return Error(Cause::kCorrupt, "a symbolic link's target is not sealed");
+  return OpenSmall(context_, "symlink", "", *bytes);
+}
+
+StatusOr<std::string> Tree::ReadLink(Inode* inode) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+  auto target = TargetOf(lease->get());
+  if (!target.ok()) return Count(inode, target.status());
+  return target;
+}
+
+StatusOr<struct stat> Tree::StatOf(Inode* inode, int fd) {
+  struct stat st;
+  KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FStatAt(fd, "", &st, AT_EMPTY_PATH), "reading an inode"));
+  if (S_ISREG(st.st_mode)) {
+    KEYHOLD_ASSIGN_OR_RETURN(const File* file, FileOf(inode, fd));
+    st.st_size = static_cast<off_t>(file->size());
+  } else if (S_ISLNK(st.st_mode)) {
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string target, TargetOf(fd));
+    st.st_size = static_cast<off_t>(target.size());
+  }
+  return st;
+}
+
+StatusOr<struct stat> Tree::Attributes(Inode* inode) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+  auto st = StatOf(inode, lease->get());
+  if (!st.ok()) return Count(inode, st.status());
+  return st;
+}
+
+Status Tree::SetOwnerAndTimes(const Change& change, int fd) {
+  if (change.uid.has_value() || change.gid.has_value()) {
+    const int result =
+        context_.posix.FChOwnAt(fd, "", change.uid.value_or(-1), change.gid.value_or(-1), AT_EMPTY_PATH);
+    KEYHOLD_RETURN_IF_ERROR(FromErrno(result, "changing an owner"));
+  }
+  if (change.accessed.has_value() || change.modified.has_value()) {
+    constexpr timespec kOmit{0, UTIME_OMIT};
+    const timespec times[2] = {change.accessed.value_or(kOmit), change.modified.value_or(kOmit)};
+    return FromErrno(context_.posix.UTimeNsAt(fd, "", times, AT_EMPTY_PATH), "changing times");
+  }
+  return OkStatus();
+}
+
+StatusOr<struct stat> Tree::SetAttributes(Inode* inode, const Change& change) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+  const int fd = lease->get();
+  if (change.size.has_value()) {
+    auto file = FileOf(inode, fd);
+    if (!file.ok()) return Count(inode, file.status());
+    KEYHOLD_RETURN_IF_ERROR(Count(inode, (*file)->Truncate(fd, *change.size)));
+  }
+  // Owner first: changing it takes the set-user-id bits away, which a mode given with it means to keep.
+  Change owner = change;
+  owner.accessed = owner.modified = std::nullopt;
+  KEYHOLD_RETURN_IF_ERROR(SetOwnerAndTimes(owner, fd));
+  if (change.mode.has_value()) {
+    const int result = context_.posix.FChMod(fd, *change.mode & 07777);
+    KEYHOLD_RETURN_IF_ERROR(FromErrno(result == -EBADF ? -EOPNOTSUPP : result, "changing a mode"));
+  }
+  Change times = change;
+  times.uid = std::nullopt;
+  times.gid = std::nullopt;
+  KEYHOLD_RETURN_IF_ERROR(SetOwnerAndTimes(times, fd));
+  auto st = StatOf(inode, fd);
+  if (!st.ok()) return Count(inode, st.status());
+  return st;
+}
+
+void Tree::Opened(Inode* inode) {
+  const std::lock_guard lock(inode->mutex);
+  ++inode->opens;
+}
+
+void Tree::Closed(Inode* inode) {
+  const std::lock_guard lock(inode->mutex);
+  if (--inode->opens == 0 && inode->file != nullptr) inode->file->Rest();
+}
+
+StatusOr<size_t> Tree::Read(Inode* inode, uint64_t offset, crypto::MutableBytes out) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  auto got = file->Read(lease->get(), offset, out);
+  if (!got.ok()) return Count(inode, got.status());
+  return got;
+}
+
+Status Tree::Write(Inode* inode, uint64_t offset, crypto::Bytes in, Durability durability) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  return Count(inode, file->Write(lease->get(), offset, in, durability));
+}
+
+Status Tree::Allocate(Inode* inode, int mode, uint64_t offset, uint64_t size) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  return Count(inode, file->Allocate(lease->get(), mode, offset, size));
+}
+
+StatusOr<uint64_t> Tree::Seek(Inode* inode, uint64_t offset, Whence whence) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  return file->Seek(lease->get(), offset, whence);
+}
+
+Status Tree::Sync(Inode* inode, bool data_only) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+  if (!S_ISREG(inode->type)) return FromErrno(context_.posix.FSync(lease->get()), "syncing a directory");
+  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  return Count(inode, file->Sync(lease->get(), data_only));
+}
+
+StatusOr<struct statvfs> Tree::Space() {
+  struct statvfs space;
+  KEYHOLD_RETURN_IF_ERROR(
+      FromErrno(context_.posix.StatVFs(root_lease_->get(), &space), "reading free space"));
+  space.f_namemax = kLongestName;
+  return space;
+}
+
+void Tree::SealSome(bool all) {
+  for (Inode* inode : inodes_.All()) {
+    File* file = nullptr;
+    {
+      const std::lock_guard lock(inode->mutex);
+      file = inode->file.get();
+    }
+    if (file != nullptr && file->HasUnsealed()) {
+      const auto lease = inodes_.Open(inode);
+      for (int i = 0; lease.ok() && i < (all ? 2 : 1) && file->HasUnsealed(); ++i) {
+        if (!Count(inode, file->Seal((*lease)->get())).ok()) break;
+      }
+    }
+    Forget(inode, 1);
+  }
+}
+
+}  // namespace keyhold::store

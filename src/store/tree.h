@@ -1,0 +1,128 @@
+// The file system of a store: names, directories, files and their attributes, as operations on inodes.
+//
+// A plaintext tree is mirrored by a backing tree below the store's directory `root`; what an observer of the
+// disk sees of it is listed in docs/formats/store.md. Knows nothing of FUSE. All calls are safe from any
+// thread; like the kernel, the caller does not change one directory from two threads at once. Errors carry
+// the errno to answer with (store/errno.h); kCorrupt is counted and logged with inode and block.
+#pragma once
+
+#include <sys/statvfs.h>
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "store/inode.h"
+
+namespace keyhold::store {
+
+struct Owner {
+  uid_t uid;
+  gid_t gid;
+};
+
+struct Entry {
+  Inode* inode = nullptr;  // with one more lookup, to be given back with Forget()
+  struct stat st {};
+};
+
+struct Listed {
+  std::string name;
+  ino_t number;
+  unsigned char type;  // DT_REG ...
+};
+
+// What SetAttributes() changes: each where it is set.
+struct Change {
+  std::optional<mode_t> mode;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<uint64_t> size;
+  std::optional<timespec> accessed;  // tv_nsec may be UTIME_NOW
+  std::optional<timespec> modified;
+};
+
+class Tree {
+ public:
+  // Opens the store in the directory `store`, or makes an empty one where there is no `root` yet.
+  // `open_descriptors` bounds how many backing files are open at a time. kCorrupt, kIo; kFailedPrecondition
+  // where the file system below is not fit.
+  static StatusOr<std::unique_ptr<Tree>> Open(const Context& context, int store, size_t open_descriptors);
+  ~Tree();
+
+  Inode* root() const { return root_; }
+  uint64_t corrupt_count() const { return corrupt_; }
+
+  StatusOr<Entry> Lookup(Inode* parent, const std::string& name);
+  void Forget(Inode* inode, uint64_t count);
+  StatusOr<struct stat> Attributes(Inode* inode);
+  StatusOr<struct stat> SetAttributes(Inode* inode, const Change& change);
+
+  StatusOr<Entry> MakeFile(Inode* parent, const std::string& name, mode_t mode, Owner owner);
+  StatusOr<Entry> MakeDirectory(Inode* parent, const std::string& name, mode_t mode, Owner owner);
+  StatusOr<Entry> MakeNode(Inode* parent, const std::string& name, mode_t mode, dev_t device, Owner owner);
+  StatusOr<Entry> MakeSymlink(Inode* parent, const std::string& name, const std::string& target, Owner owner);
+  StatusOr<Entry> MakeLink(Inode* inode, Inode* parent, const std::string& name);
+  StatusOr<std::string> ReadLink(Inode* inode);
+  Status Unlink(Inode* parent, const std::string& name);
+  Status RemoveDirectory(Inode* parent, const std::string& name);
+  // renameat2(2): `flags` 0, RENAME_NOREPLACE or RENAME_EXCHANGE.
+  Status Rename(Inode* parent, const std::string& name, Inode* new_parent, const std::string& new_name,
+                unsigned flags);
+  // Without "." and "..". Entries that are not ours are left out.
+  StatusOr<std::vector<Listed>> List(Inode* directory);
+
+  // Opened and closed by a user of the file: at the last close its plaintext is wiped from our memory.
+  void Opened(Inode* inode);
+  void Closed(Inode* inode);
+  StatusOr<size_t> Read(Inode* inode, uint64_t offset, crypto::MutableBytes out);
+  Status Write(Inode* inode, uint64_t offset, crypto::Bytes in, Durability durability);
+  Status Allocate(Inode* inode, int mode, uint64_t offset, uint64_t size);
+  StatusOr<uint64_t> Seek(Inode* inode, uint64_t offset, Whence whence);
+  Status Sync(Inode* inode, bool data_only);  // files and directories
+  StatusOr<struct statvfs> Space();
+
+  // Extended attributes: names below "user."; others errno EOPNOTSUPP. `flags` as of setxattr(2).
+  StatusOr<std::string> GetAttribute(Inode* inode, const std::string& name);
+  Status SetAttribute(Inode* inode, const std::string& name, const std::string& value, int flags);
+  StatusOr<std::vector<std::string>> ListAttributes(Inode* inode);
+  Status RemoveAttribute(Inode* inode, const std::string& name);
+
+  // Writes down in the maps what has become durable (File::Seal). `all`: until nothing is left, as before a
+  // clean end.
+  void SealSome(bool all);
+
+ private:
+  Tree(const Context& context, Lease root, size_t open_descriptors);
+
+  Status Start();
+  Status Count(const Inode* inode, Status status);
+  StatusOr<File*> FileOf(Inode* inode, int fd);
+  StatusOr<const Names*> NamesOf(Inode* directory, int fd);
+  StatusOr<struct stat> StatOf(Inode* inode, int fd);
+  StatusOr<std::string> TargetOf(int fd);
+  Status SetOwnerAndTimes(const Change& change, int fd);
+  StatusOr<Entry> Finish(int dir, const SealedName& sealed);
+  Status WriteSide(int dir, const SealedName& sealed);
+  void RemoveSide(int dir, const SealedName& sealed);
+  StatusOr<Entry> Make(Inode* parent, const std::string& name,
+                       const std::function<Status(int dir, const char* entry)>& make);
+  Status Remove(Inode* parent, const std::string& name, int flags);
+  Status RemoveOrphans(int parent, const char* entry);
+  Status PinTarget(int dir, const char* entry);
+  Status AdoptFile(int dir, const char* entry, mode_t mode, Owner owner);
+  Status AdoptDirectory(int dir, const char* entry, mode_t mode, Owner owner);
+  Status GiveTo(int dir, const char* entry, Owner owner);
+  StatusOr<std::string> BackingAttribute(Inode* inode, int fd, const std::string& name);
+  StatusOr<Identity> IdentityOf(Inode* inode, int fd);
+  StatusOr<std::string> ReadSide(int dir, const std::string& side);
+
+  const Context context_;
+  const Lease root_lease_;
+  InodeTable inodes_;
+  Inode* root_ = nullptr;
+  std::atomic<uint64_t> corrupt_{0};
+};
+
+}  // namespace keyhold::store
