@@ -33,10 +33,6 @@ size_t Collect(char* data, size_t, size_t size, void* out) {
   return size;
 }
 
-int ShallStop(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return *static_cast<std::atomic<bool>*>(stop) ? 1 : 0;
-}
-
 Cause CauseOfAnswer(const json& body, long http) {
   if (body.contains("cause") && body["cause"].is_string())
     return CauseFromName(body["cause"].get<std::string>());
@@ -62,20 +58,25 @@ StatusOr<json> Judge(const std::string& peer, long http, const std::string& text
 class CurlClient final : public HttpClient {
  public:
   CurlClient(std::string base, std::string socket_path)
-      : base_(std::move(base)), socket_path_(std::move(socket_path)), curl_(curl_easy_init()) {}
+      : base_(std::move(base)),
+        socket_path_(std::move(socket_path)),
+        multi_(curl_multi_init()),
+        curl_(curl_easy_init()) {}
 
   ~CurlClient() override {
     curl_.reset();
+    if (multi_ != nullptr) curl_multi_cleanup(multi_);
     CloseDirectory();
   }
 
   StatusOr<json> Send(const HttpCall& call) override {
-    if (curl_ == nullptr) return Error(Cause::kResourceExhausted, "libcurl has no memory");
+    if (curl_ == nullptr || multi_ == nullptr)
+      return Error(Cause::kResourceExhausted, "libcurl has no memory");
     KEYHOLD_RETURN_IF_ERROR(Prepare(call));
     std::string body;
     curl_easy_setopt(curl_.get(), CURLOPT_WRITEFUNCTION, &Collect);
     curl_easy_setopt(curl_.get(), CURLOPT_WRITEDATA, &body);
-    const CURLcode code = curl_easy_perform(curl_.get());
+    const CURLcode code = Perform();
     if (code == CURLE_WRITE_ERROR) return Error(Cause::kCorrupt, Peer() + " sent too long an answer");
     if (code != CURLE_OK) {
       return Error(Cause::kUnavailable, absl::StrCat(Peer(), " does not answer: ", curl_easy_strerror(code)));
@@ -85,9 +86,28 @@ class CurlClient final : public HttpClient {
     return Judge(Peer(), http, body);
   }
 
-  void Abort() override { stop_ = true; }
+  void Abort() override {
+    stop_ = true;
+    if (multi_ != nullptr) curl_multi_wakeup(multi_);
+  }
 
  private:
+  // curl_easy_perform() that Abort() can wake.
+  CURLcode Perform() {
+    constexpr int kLongestWaitMs = 60'000;
+    curl_multi_add_handle(multi_, curl_.get());
+    CURLcode code = CURLE_ABORTED_BY_CALLBACK;
+    int running = 1;
+    while (running > 0 && !stop_) {
+      if (curl_multi_perform(multi_, &running) != CURLM_OK) break;
+      if (running > 0) curl_multi_poll(multi_, nullptr, 0, kLongestWaitMs, nullptr);
+    }
+    int left = 0;
+    if (const CURLMsg* message = curl_multi_info_read(multi_, &left)) code = message->data.result;
+    curl_multi_remove_handle(multi_, curl_.get());
+    return code;
+  }
+
   const std::string& Peer() const { return socket_path_.empty() ? base_ : socket_path_; }
 
   void CloseDirectory() {
@@ -123,9 +143,6 @@ class CurlClient final : public HttpClient {
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(call.timeout)));
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &ShallStop);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &stop_);
     if (call.method != "GET") {
       curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(call.body.size()));
       curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, call.body.c_str());
@@ -135,6 +152,7 @@ class CurlClient final : public HttpClient {
 
   const std::string base_;
   const std::string socket_path_;
+  CURLM* const multi_;
   std::unique_ptr<CURL, FreeCurl> curl_;
   Headers headers_;
   int directory_ = -1;

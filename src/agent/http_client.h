@@ -31,7 +31,7 @@ class HttpClient {
   // answer is kUnavailable, one that is no JSON or larger than 4 MiB kCorrupt.
   virtual StatusOr<nlohmann::json> Send(const HttpCall& call) = 0;
 
-  // Ends the call under way, and all to come, with kUnavailable, within a second. From any thread.
+  // Ends the call under way, and all to come, with kUnavailable, at once. From any thread.
   virtual void Abort() = 0;
 };
 
