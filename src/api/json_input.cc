@@ -42,6 +42,8 @@ StatusOr<json> ParseObject(std::string_view text) {
     return value;
   } catch (const json::parse_error& e) {
     return Error(Cause::kInvalidArgument, absl::StrCat("the body is not JSON: it breaks at byte ", e.byte));
+  } catch (const json::exception&) {
+    return Error(Cause::kInvalidArgument, "the body has a number that is out of range");
   }
 }
 

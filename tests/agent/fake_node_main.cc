@@ -43,15 +43,15 @@ class FakeNode {
     status_.ca_pem = "-----BEGIN CERTIFICATE-----\nfake\n-----END CERTIFICATE-----\n";
     status_.observed_generation = desired->generation;
     ApplyCmek(*desired);
-    ApplyRevoke(*desired);
+    revoked_ = desired->revoked;
+    Settle();
     Bump();
   }
 
   void SetDisabled(bool disabled) {
     const std::lock_guard lock(mutex_);
-    status_.state = disabled ? NodeState::kLocked : NodeState::kServing;
-    status_.lock.reset();
-    if (disabled) status_.lock = wire::Trouble{"KMS_DISABLED", "key K is disabled", "2026-01-01T00:00:00Z"};
+    disabled_ = disabled;
+    Settle();
     Bump();
   }
 
@@ -79,7 +79,6 @@ class FakeNode {
   }
 
   void ApplyCmek(const wire::DesiredNode& desired) {
-    status_.state = NodeState::kServing;
     if (!desired.cmek || desired.cmek->generation <= status_.cmek_generation) return;
     status_.cmek_generation = desired.cmek->generation;
     status_.cmek_status = "ENABLED";
@@ -87,13 +86,18 @@ class FakeNode {
     status_.keys.insert(status_.keys.begin(), {desired.cmek->key_spec, "ENABLED", "", "t", "t"});
   }
 
-  void ApplyRevoke(const wire::DesiredNode& desired) {
+  // The state that follows from what was asked for.
+  void Settle() {
+    status_.state = revoked_ || disabled_ ? NodeState::kLocked : NodeState::kServing;
     status_.lock.reset();
-    if (!desired.revoked) return;
-    status_.state = NodeState::kLocked;
-    status_.lock = wire::Trouble{"REVOKED", "revoked by the customer", "2026-01-01T00:00:00Z"};
+    const std::string cause = revoked_ ? "REVOKED" : "KMS_DISABLED";
+    if (status_.state == NodeState::kLocked) {
+      status_.lock = wire::Trouble{cause, "the fake's key is not to be used", "2026-01-01T00:00:00Z"};
+    }
   }
 
+  bool revoked_ = false;
+  bool disabled_ = false;
   const std::string dir_;
   std::mutex mutex_;
   std::condition_variable changed_;
