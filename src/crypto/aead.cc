@@ -112,7 +112,7 @@ bool Aes256Gcm::Open(const GcmNonce& nonce, Bytes associated_data, Bytes ciphert
   Require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kGcmTagSize, const_cast<uint8_t*>(tag)));
   int rest = 0;
   if (EVP_DecryptFinal_ex(context.get(), plaintext + length, &rest) == 1) return true;
-  std::memset(plaintext, 0, ciphertext.size());
+  if (!ciphertext.empty()) std::memset(plaintext, 0, ciphertext.size());
   return false;
 }
 

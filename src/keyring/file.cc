@@ -42,6 +42,8 @@ Status PrepareScratch(Posix& posix, int dir, std::string_view content) {
 }  // namespace
 
 StatusOr<std::string> ReadRing(Posix& posix, int dir) {
+  // No link is followed: a ring that stands elsewhere could be exchanged there without its directory's
+  // knowledge.
   const int fd = posix.OpenAt(dir, kFileName, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd == -ENOENT) return Error(Cause::kNotFound, "the store has no key ring (file keyring)");
   if (fd < 0) return Failed(fd, "opening the key ring");
@@ -74,6 +76,7 @@ Status WriteRing(Posix& posix, int dir, std::string_view content, Existing exist
     posix.UnlinkAt(dir, kScratchName, 0);
     return status;
   }
+  // Until this the rename may be undone by a power loss; after it, only by who writes to the disk.
   if (const int error = posix.FSync(dir); error != 0)
     return Failed(error, "syncing the key ring's directory");
   return OkStatus();

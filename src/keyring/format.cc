@@ -160,6 +160,7 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   }
   if ((in.Number<uint32_t>() & ~kKnownFlags) != 0) return Newer("it has flags that are unknown here");
   if (in.Number<uint32_t>() != file_size) return Corrupt("its size is not the one that it tells");
+  // Counts come from the file: the loops end with the bytes, so a lying count costs nothing.
   Contents contents;
   contents.epoch = in.Number<uint64_t>();
   contents.next_data_key = in.Number<uint32_t>();
@@ -204,6 +205,7 @@ std::string WithTrailer(std::string body, const std::array<uint8_t, kMacSize>& m
 StatusOr<Decoded> Decode(std::string_view file) {
   if (file.size() > kMaxFileSize) return Corrupt("it is longer than 1 MiB");
   if (file.size() < kHeaderSize + kChecksumSize + kMacSize) return Corrupt("it is cut short");
+  // The checksum comes before the version: a flipped bit there must not read as "a newer Keyhold".
   if (!file.starts_with(kMagic)) return Corrupt("it does not start as a key ring does");
   Decoded decoded;
   decoded.body = file.substr(0, file.size() - kChecksumSize - kMacSize);

@@ -87,6 +87,8 @@ Status AddFreshDataKey(State& state, const Place& place) {
   return OkStatus();
 }
 
+// The spec is compared first, so that no KMS is asked about a key that it was not opened for: after a rewrap,
+// a prober that still holds the old KMS must not read its refusal as a revocation.
 StatusOr<StoreKey> UnwrapStoreKey(const Contents& contents, kms::Kms& kms, absl::Duration budget) {
   const KeyEntry& active = contents.keys.front();
   if (kms.Spec().type != active.spec.type || kms.Spec().uri != active.spec.uri) {
@@ -162,6 +164,8 @@ class KeyRing::Impl {
   template <typename Change>
   Status Update(Change change) {
     const std::lock_guard one_at_a_time(writing_);
+    // Readers keep the old state, and its keys, until they let go of it; nothing waits for the KMS or the
+    // disk.
     auto next = std::make_shared<State>(*Current());
     KEYHOLD_RETURN_IF_ERROR(change(*next));
     ++next->contents.epoch;
@@ -186,6 +190,7 @@ KeyRing::~KeyRing() = default;
 StatusOr<std::unique_ptr<KeyRing>> KeyRing::Create(const Place& place, const Identity& identity,
                                                    kms::Kms& kms, absl::Duration budget) {
   KEYHOLD_RETURN_IF_ERROR(CheckIdentity(identity));
+  // Only spares the KMS a call: what decides is that the rename refuses to replace.
   struct stat ignored;
   if (place.posix.FStatAt(place.dir, kFileName, &ignored, AT_SYMLINK_NOFOLLOW) == 0) {
     return Error(Cause::kAlreadyExists, "the store has a key ring already; open it instead");
@@ -204,6 +209,7 @@ StatusOr<std::unique_ptr<KeyRing>> KeyRing::Open(const Place& place, const Expec
                                                  absl::Duration budget) {
   KEYHOLD_ASSIGN_OR_RETURN(const std::string file, ReadRing(place.posix, place.dir));
   KEYHOLD_ASSIGN_OR_RETURN(Decoded decoded, Decode(file));
+  // Before the MAC is checked: what fails here fails for a forged ring too, and no KMS needs to be asked.
   KEYHOLD_RETURN_IF_ERROR(CheckExpected(decoded.contents, expected));
   KEYHOLD_ASSIGN_OR_RETURN(StoreKey store_key, UnwrapStoreKey(decoded.contents, kms, budget));
   if (!crypto::ConstantTimeEqual(MacOf(store_key, decoded.body), crypto::AsBytes(decoded.mac))) {

@@ -149,6 +149,7 @@ HttpOptions HttpOptionsFrom(const Environment& environment) {
 std::unique_ptr<AwsCredentialSource> NewPlatformCredentials(const Environment& environment, Posix& posix) {
   const std::string id = Value(environment, "AWS_ACCESS_KEY_ID");
   const std::string secret = Value(environment, "AWS_SECRET_ACCESS_KEY");
+  // One without the other is a mistake to tell, not a reason to fall back to another principal.
   if (id.empty() && secret.empty()) {
     return std::make_unique<FileCredentials>(Value(environment, "AWS_SHARED_CREDENTIALS_FILE"),
                                              Value(environment, "AWS_PROFILE"), posix);

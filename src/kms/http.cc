@@ -41,6 +41,7 @@ Status InitCurl() {
 }
 
 CURLcode PrepareTls(CURL*, void* context, void*) {
+  // OpenSSL would leave decrypted records, and so keys, in its buffers.
   SSL_CTX_set_options(static_cast<SSL_CTX*>(context), SSL_OP_CLEANSE_PLAINTEXT);
   return CURLE_OK;
 }
@@ -106,6 +107,7 @@ class Receiver {
 
   void AddHeader(std::string_view line) {
     const size_t colon = line.find(':');
+    // A "100 Continue" has a head of its own: only the last one's headers count.
     if (line.starts_with("HTTP/")) headers_.clear();
     if (colon == std::string_view::npos) return;
     const std::string value(line.substr(colon + 1));
@@ -151,6 +153,7 @@ class CurlTransport final : public HttpTransport {
 
   void Give(CURL* handle) {
     if (handle == nullptr) return;
+    // Forgets credentials and pointers to this request; connections and TLS sessions stay.
     curl_easy_reset(handle);
     const std::lock_guard lock(mutex_);
     idle_.push_back(handle);

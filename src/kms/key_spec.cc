@@ -92,6 +92,7 @@ StatusOr<KeySpec> ParseKeySpec(std::string_view json_text) {
 
 StatusOr<KeySpec> KeySpecFromJson(const json& spec) {
   if (!spec.is_object()) return Bad(StrCat({"a key spec is a JSON object such as ", kExample}));
+  // A field that is not known may be one that was meant to restrict: nothing is silently dropped.
   for (const auto& [name, value] : spec.items()) {
     if (std::find(kFields.begin(), kFields.end(), name) == kFields.end()) {
       return Bad(StrCat(

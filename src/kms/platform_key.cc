@@ -20,7 +20,7 @@ using PlatformKey = crypto::Key<struct PlatformKeyTag>;
 // The context, unambiguously as bytes: every name and value ended by a zero, which neither can hold.
 std::string AssociatedData(const Context& context) {
   std::string data = "keyhold platform key wrap v1";
-  for (const auto& [name, value] : context) data += std::string(1, '\0') + name + '\0' + value;
+  for (const auto& [name, value] : context) data.append(1, '\0').append(name).append(1, '\0').append(value);
   return data;
 }
 
@@ -83,8 +83,9 @@ Status CheckMode(Posix& posix, const std::string& path) {
 }
 
 Status CreateKey(Posix& posix, const std::string& path, crypto::Random& random) {
+  // Written aside and renamed: whoever looks sees no key or a whole one.
   const crypto::SecretBytes fresh = random.Secret(kKeySize);
-  const Status created =
+  Status created =
       CreateSecretFile(posix, path, StrCat({path, ".", crypto::NewUuid(random)}), fresh.Expose());
   // Another process was faster: its key is the one.
   if (!created.ok() && CauseOf(created) == Cause::kAlreadyExists) return OkStatus();

@@ -36,6 +36,7 @@ Status Retry(const RetryTools& tools, absl::Duration budget,
   while (true) {
     const TryResult result = attempt(deadline - tools.clock.Now());
     if (result.status.ok() || !IsTransient(CauseOf(result.status))) return result.status;
+    // Full jitter: nodes that lost the KMS together must not come back together.
     const absl::Duration wait = std::max(Jitter(tools.random, longest_wait), result.retry_after);
     if (tools.clock.Now() + wait >= deadline) return result.status;
     tools.sleeper.Sleep(wait);

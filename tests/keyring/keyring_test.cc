@@ -31,7 +31,7 @@ TEST_F(Ring, CreateNeverReplaces) {
 }
 
 TEST_F(Ring, CreateRefusesIdsThatAreNone) {
-  for (const std::string id : {"", "a b", "a\n", std::string(256, 'a').c_str()}) {
+  for (const std::string& id : std::vector<std::string>{"", "a b", "a\n", std::string(256, 'a')}) {
     EXPECT_EQ(CauseOf(KeyRing::Create(Here(), {id, "r", "s"}, kms_, kBudget).status()),
               Cause::kInvalidArgument);
   }

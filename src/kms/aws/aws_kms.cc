@@ -69,6 +69,7 @@ class AwsKms final : public Kms {
     if (wrapped.empty() || wrapped.size() > kMaxWrappedSize) {
       return Error(Cause::kKmsCorrupt, "a wrapped key has 1 to 6144 bytes");
     }
+    // KeyId is optional here. With it AWS refuses what another key wrapped, instead of using that key.
     const json request = {{"KeyId", spec_.uri}, {"EncryptionContext", context}};
     KEYHOLD_ASSIGN_OR_RETURN(
         const SecretJson answer,

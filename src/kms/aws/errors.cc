@@ -17,10 +17,12 @@ struct Row {
 };
 
 constexpr Row kTypes[] = {
+    // The customer's word: these lock a node.
     {"AccessDeniedException", Cause::kKmsDenied},
     {"AccessDenied", Cause::kKmsDenied},
     {"InvalidGrantTokenException", Cause::kKmsDenied},
 
+    // Ours to repair: the customer did nothing.
     {"UnrecognizedClientException", Cause::kKmsBadCredentials},
     {"InvalidClientTokenId", Cause::kKmsBadCredentials},
     {"InvalidSignatureException", Cause::kKmsBadCredentials},
@@ -39,6 +41,7 @@ constexpr Row kTypes[] = {
     {"KMSInvalidStateException", Cause::kKmsDisabled},
     {"NotFoundException", Cause::kKmsKeyNotFound},
 
+    // What a request of ours is never refused for, unless the key is of the wrong kind.
     {"InvalidKeyUsageException", Cause::kKmsWrongKey},
     {"InvalidArnException", Cause::kKmsWrongKey},
     {"UnsupportedOperationException", Cause::kKmsWrongKey},
@@ -53,6 +56,7 @@ constexpr Row kTypes[] = {
     {"TooManyRequestsException", Cause::kKmsThrottled},
     {"LimitExceededException", Cause::kKmsThrottled},
 
+    // AWS says of these that the request may be tried again.
     {"KMSInternalException", Cause::kKmsUnreachable},
     {"DependencyTimeoutException", Cause::kKmsUnreachable},
     {"KeyUnavailableException", Cause::kKmsUnreachable},

@@ -38,6 +38,8 @@ StatusOr<std::string> Principal::CallerArn(absl::Duration budget) {
     const std::lock_guard lock(mutex_);
     if (!caller_arn_.empty()) return caller_arn_;
   }
+  // Not under the lock: a hanging STS must not hold up who has what it needs. Two may ask; both learn the
+  // same.
   KEYHOLD_ASSIGN_OR_RETURN(const std::string arn, sts_.CallerArn(platform_, budget));
   const std::lock_guard lock(mutex_);
   caller_arn_ = arn;

@@ -83,7 +83,7 @@ StatusOr<crypto::SecretBytes> XmlText(std::string_view xml, std::string_view nam
   return DecodeEntities(text);
 }
 
-Sts::Sts(const Caller& caller, std::string partition, std::string region)
+Sts::Sts(const Caller& caller, const std::string& partition, const std::string& region)
     : caller_(caller),
       endpoint_{ServiceHost("sts", partition, region),
                 region,

@@ -14,7 +14,7 @@ namespace keyhold::kms::aws {
 // STS in one region. Safe to use from any thread.
 class Sts {
  public:
-  Sts(const Caller& caller, std::string partition, std::string region);
+  Sts(const Caller& caller, const std::string& partition, const std::string& region);
 
   // The ARN of whoever `source`'s credentials belong to (GetCallerIdentity; it needs no permission).
   StatusOr<std::string> CallerArn(AwsCredentialSource& source, absl::Duration budget) const;
