@@ -1,0 +1,127 @@
+#include "node/opened.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace keyhold::node {
+namespace {
+
+// A probe must leave time for its confirmation and the lock within 5 s at an interval of 2 s.
+constexpr absl::Duration kProbeBudget = absl::Milliseconds(1200);
+constexpr absl::Duration kOpenBudget = absl::Milliseconds(2500);
+constexpr absl::Duration kChangeBudget = absl::Seconds(10);
+
+constexpr absl::Duration kEngineStop = absl::Seconds(8);
+constexpr absl::Duration kUnmount = absl::Seconds(5);
+
+StatusOr<int> OpenStoreDirectory(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoError(errno, "making " + path);
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return fd >= 0 ? StatusOr<int>(fd) : ErrnoError(errno, "opening " + path);
+}
+
+}  // namespace
+
+Opened::Opened(const NodeOptions& options, const NodeParts& parts, std::function<void()> on_engine_exit)
+    : options_(options), parts_(parts), on_engine_exit_(std::move(on_engine_exit)), counter_(parts.clock) {}
+
+Opened::~Opened() {
+  if (const Status closed = Close(); !closed.ok()) spdlog::warn("node: {}", std::string(closed.message()));
+}
+
+StatusOr<std::unique_ptr<Opened>> Opened::Open(const NodeOptions& options, const NodeParts& parts,
+                                               const wire::DesiredNode& desired, uint64_t min_epoch,
+                                               std::function<void()> on_engine_exit) {
+  std::unique_ptr<Opened> opened(new Opened(options, parts, std::move(on_engine_exit)));
+  KEYHOLD_ASSIGN_OR_RETURN(opened->store_, OpenStoreDirectory(options.dir + "/store"));
+  KEYHOLD_RETURN_IF_ERROR(opened->OpenRing(desired, min_epoch));
+  KEYHOLD_RETURN_IF_ERROR(opened->StartMount());
+  KEYHOLD_RETURN_IF_ERROR(opened->StartEngine());
+  KEYHOLD_RETURN_IF_ERROR(opened->ApplyUsers(desired.sql_users));
+  return opened;
+}
+
+Status Opened::OpenRing(const wire::DesiredNode& desired, uint64_t min_epoch) {
+  const keyring::Identity identity{desired.cluster_id, desired.region, desired.node_id};
+  const keyring::Place place{parts_.posix, store_, parts_.random, parts_.clock};
+  const auto peeked = keyring::PeekKeyRing(parts_.posix, store_);
+  if (!peeked.ok() && CauseOf(peeked.status()) != Cause::kNotFound) return peeked.status();
+  if (!peeked.ok() && min_epoch != 0) {
+    return Error(Cause::kFailedPrecondition,
+                 "the key ring of node " + desired.node_id +
+                     " is gone; without it the data cannot be read: put it back from a backup");
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(kms_, parts_.kms.Open(peeked.ok() ? peeked->spec : kms::NullKmsSpec()));
+  if (!peeked.ok()) {
+    KEYHOLD_ASSIGN_OR_RETURN(ring_, keyring::KeyRing::Create(place, identity, *kms_, kOpenBudget));
+    return OkStatus();
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(ring_, keyring::KeyRing::Open(place, {identity, min_epoch}, *kms_, kOpenBudget));
+  return OkStatus();
+}
+
+Status Opened::StartMount() {
+  store::MountOptions options;
+  options.mountpoint = options_.mountpoint;
+  options.extended_attributes = false;  // PostgreSQL has none, and each write would ask for one
+  const store::Context context{parts_.posix, parts_.random, *ring_, counter_};
+  KEYHOLD_ASSIGN_OR_RETURN(mount_, store::Mount::Start(context, store_, options));
+  return OkStatus();
+}
+
+Status Opened::StartEngine() {
+  engine::PostgresOptions options;
+  options.bin_dir = options_.postgres_bin;
+  options.psql = options_.postgres_bin + "/psql";
+  options.root = options_.mountpoint;
+  options.socket_dir = options_.socket_dir;
+  options.user = options_.postgres_user;
+  KEYHOLD_ASSIGN_OR_RETURN(engine_, engine::Postgres::Start(options, on_engine_exit_));
+  return OkStatus();
+}
+
+Status Opened::RestartEngine() {
+  engine_.reset();
+  return StartEngine();
+}
+
+Status Opened::Probe() {
+  const Status status = ring_->Probe(*kms_, kProbeBudget);
+  return !status.ok() && IsRevocation(CauseOf(status)) ? ring_->Probe(*kms_, kProbeBudget) : status;
+}
+
+Status Opened::UseKey(const kms::KeySpec& spec, const std::string& region) {
+  KEYHOLD_ASSIGN_OR_RETURN(std::unique_ptr<kms::Kms> next, parts_.kms.Open(spec));
+  const kms::Context context = keyring::ToContext(ring_->GetInfo().identity);
+  KEYHOLD_RETURN_IF_ERROR(next->Check(region, context, kChangeBudget).ToStatus());
+  KEYHOLD_RETURN_IF_ERROR(ring_->Rewrap(*next, kChangeBudget));
+  kms_ = std::move(next);
+  return OkStatus();
+}
+
+Status Opened::ApplyUsers(const std::vector<wire::SqlUser>& users) {
+  std::vector<engine::SqlUser> wanted;
+  for (const wire::SqlUser& user : users) wanted.push_back({user.name, user.scram_verifier});
+  if (users_applied_ && wanted == users_) return OkStatus();
+  KEYHOLD_RETURN_IF_ERROR(engine_->ApplyUsers(wanted));
+  users_ = std::move(wanted);
+  users_applied_ = true;
+  return OkStatus();
+}
+
+Status Opened::Close() {
+  if (engine_ != nullptr) engine_->Stop(kEngineStop);
+  engine_.reset();
+  const Status unmounted = mount_ == nullptr ? OkStatus() : mount_->Stop(kUnmount);
+  mount_.reset();
+  ring_.reset();
+  kms_.reset();
+  if (store_ >= 0) close(std::exchange(store_, -1));
+  return unmounted;
+}
+
+}  // namespace keyhold::node
