@@ -218,6 +218,7 @@ Status RunAgent(AgentOptions options, const std::function<void()>& ready) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
   KEYHOLD_ASSIGN_OR_RETURN(const auto agent, Agent::Start(std::move(options)));
   ready();
   int signal = 0;

@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "absl/strings/str_cat.h"
+
 namespace keyhold::agent {
 namespace {
 
@@ -91,7 +93,7 @@ StatusOr<std::vector<std::string>> ListDirectory(const std::string& path) {
 Status RemoveTree(const std::string& path, const std::vector<std::string>& first) {
   std::error_code error;
   for (const std::string& name : first) {
-    const std::string file = path + "/" + name;
+    const std::string file = absl::StrCat(path, "/", name);
     if (std::filesystem::remove(file, error)) KEYHOLD_RETURN_IF_ERROR(SyncDirectoryOf(file));
     if (error) return ErrnoError(error.value(), file);
   }

@@ -34,6 +34,7 @@ StatusOr<std::string> BootId() { return ReadFile("/proc/sys/kernel/random/boot_i
 
 std::vector<char*> Pointers(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (std::string& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -45,7 +46,9 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   setsid();
   sigset_t none;
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  // An ignored signal would stay ignored in the program.
+  signal(SIGPIPE, SIG_DFL);
   char byte = 0;
   if (read(gate, &byte, 1) != 1) _exit(127);
   const int null = open("/dev/null", O_RDONLY);

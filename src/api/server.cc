@@ -21,6 +21,7 @@ namespace {
 
 // Long polls of agents and waiting changes hold a thread each.
 constexpr size_t kThreads = 64;
+constexpr int kBacklog = 256;
 constexpr int kReadTimeoutSeconds = 30;
 constexpr size_t kMaxRequestsPerConnection = 10'000;
 
@@ -78,7 +79,8 @@ void SendError(const Status& status, httplib::Response& response) {
   reply.status = HttpStatusOf(CauseOf(status)).http;
   if (reply.status == 401) response.set_header("WWW-Authenticate", "Bearer");
   if (reply.status == 429 || reply.status == 503) response.set_header("Retry-After", "1");
-  if (reply.status == 500 || reply.status == 507) spdlog::error("answered {}: {}", reply.status, std::string(status.message()));
+  if (reply.status == 500 || reply.status == 507)
+    spdlog::error("answered {}: {}", reply.status, std::string(status.message()));
   Send(reply, response);
 }
 
@@ -131,8 +133,8 @@ class HttpServer final : public Server {
     return control::ApplyFleetOptions(services_->core, fleet);
   }
 
-  Status Listen(const std::string& listen) {
-    KEYHOLD_ASSIGN_OR_RETURN(const Address address, ParseAddress(listen));
+  Status Listen(const std::string& where) {
+    KEYHOLD_ASSIGN_OR_RETURN(const Address address, ParseAddress(where));
     Configure();
     const bool any = address.port == 0;
     const int port = any ? http_.bind_to_any_port(address.host)
@@ -140,10 +142,12 @@ class HttpServer final : public Server {
     if (port <= 0) {
       return Error(
           Cause::kUnavailable,
-          absl::StrCat("cannot listen on ", listen,
+          absl::StrCat("cannot listen on ", where,
                        ": the port is in use or the address is not of this machine; choose another"));
     }
     port_ = static_cast<uint16_t>(port);
+    // httplib asks for a backlog of 5, beyond which connections are dropped.
+    if (::listen(listener_, kBacklog) != 0) return ErrnoError(errno, "listen");
     thread_ = std::thread([this] { http_.listen_after_bind(); });
     // stop() is without effect before this.
     while (!http_.is_running()) std::this_thread::yield();
@@ -152,7 +156,10 @@ class HttpServer final : public Server {
 
   void Configure() {
     http_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    http_.set_socket_options(ReuseAddress);
+    http_.set_socket_options([this](socket_t socket) {
+      ReuseAddress(socket);
+      listener_ = socket;
+    });
     http_.set_tcp_nodelay(true);
     http_.set_keep_alive_max_count(kMaxRequestsPerConnection);
     http_.set_read_timeout(kReadTimeoutSeconds);
@@ -221,6 +228,7 @@ class HttpServer final : public Server {
   std::unique_ptr<Services> services_;
   crypto::SecretBytes agent_token_;
   httplib::Server http_;
+  socket_t listener_ = INVALID_SOCKET;
   std::thread thread_;
   uint16_t port_ = 0;
 };

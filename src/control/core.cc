@@ -7,7 +7,7 @@
 namespace keyhold::control {
 
 Status Change(Core& core, const std::function<Status(Tables&)>& change) {
-  const Status status = core.store.Write(change);
+  Status status = core.store.Write(change);
   if (status.ok()) core.changes.Notify();
   return status;
 }

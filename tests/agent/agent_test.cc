@@ -162,6 +162,45 @@ TEST_F(AgentTest, ANodeIsKeptWithoutTheServer) {
   EXPECT_GT(AwaitNewPid(dir, -1), 0);
 }
 
+TEST_F(AgentTest, WhatHappenedWithoutTheServerIsToldWhenItIsBack) {
+  StartHostAgent();
+  const std::string id = CreateServing("s");
+  options_.listen = "127.0.0.1:" + std::to_string(port());
+  server_->Stop();
+  server_.reset();
+  kill(PidOf(NodeDirs()[0]), SIGUSR1);
+  StartServer();
+  AwaitCluster(id, "state", "LOCKED");
+  const std::string other = CreateServing("t");
+  EXPECT_EQ(NodeDirs().size(), 2U);
+}
+
+TEST_F(AgentTest, AnAgentWithAnotherTokenGetsNothing) {
+  std::ofstream(dir_.path() + "/other-token") << std::string(43, 'x');
+  AgentOptions options;
+  options.dir = dir_.path();
+  options.server_url = "http://127.0.0.1:" + std::to_string(port());
+  options.token_path = dir_.path() + "/other-token";
+  options.node_command = {KEYHOLD_FAKE_NODE, "node"};
+  auto agent = Agent::Start(options);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  const std::string id = Create("u");
+  (*agent)->Stop(NodesFate::kStop);
+  EXPECT_EQ(Get("/api/v1/clusters/" + id).body["state"], "CREATING");
+  EXPECT_TRUE(NodeDirs().empty());
+}
+
+TEST_F(AgentTest, OptionsAreChecked) {
+  AgentOptions options;
+  options.dir = dir_.path();
+  EXPECT_EQ(CauseOf(Agent::Start(options).status()), Cause::kInvalidArgument);
+  options.node_command = {"keyhold"};
+  EXPECT_EQ(CauseOf(Agent::Start(options).status()), Cause::kInvalidArgument) << "no path";
+  options.node_command = {"/bin/true"};
+  options.dir = dir_.path() + "/none";
+  EXPECT_EQ(CauseOf(Agent::Start(options).status()), Cause::kIo);
+}
+
 TEST_F(AgentTest, NodesHavePortsOfTheirOwn) {
   StartHostAgent();
   CreateServing("p1");

@@ -138,7 +138,7 @@ void Serve(FakeNode& node, int fd) {
     const std::string body = Answer(node, head, buffer.substr(head_end, length));
     const std::string reply = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
                               std::to_string(body.size()) + "\r\n\r\n" + body;
-    if (write(fd, reply.data(), reply.size()) < 0) return;
+    if (send(fd, reply.data(), reply.size(), MSG_NOSIGNAL) < 0) break;
     if (head.starts_with("POST /stop")) _exit(0);
     buffer.erase(0, head_end + length);
   }

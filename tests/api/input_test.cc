@@ -18,8 +18,9 @@ std::string MessageOf(const Status& status) { return std::string(status.message(
 TEST(ParseObject, TakesObjectsAndNothingElse) {
   EXPECT_TRUE(ParseObject("{}").ok());
   EXPECT_TRUE(ParseObject(R"({"a": [1, {"b": null}]})").ok());
-  for (const char* bad : {"", " ", "[]", "1", "null", "{", "{}}", "{\"a\": }", "{'a': 1}", "{\"a\": 1,}",
-                          "{a: 1}", "\xef\xbb\xbf", "{\"a\": 01}", "{\"a\": \"\x01\"}", "{\"a\": NaN}", "{\"a\": 1e400}"}) {
+  for (const char* bad :
+       {"", " ", "[]", "1", "null", "{", "{}}", "{\"a\": }", "{'a': 1}", "{\"a\": 1,}", "{a: 1}",
+        "\xef\xbb\xbf", "{\"a\": 01}", "{\"a\": \"\x01\"}", "{\"a\": NaN}", "{\"a\": 1e400}"}) {
     EXPECT_EQ(CauseOf(ParseObject(bad).status()), Cause::kInvalidArgument) << bad;
   }
 }
@@ -58,8 +59,7 @@ TEST(ObjectReader, NamesTheFirstWrongField) {
 }
 
 TEST(ObjectReader, NumbersAtTheEdges) {
-  const json object =
-      json::parse(R"({"max": 18446744073709551615, "min": -9223372036854775808})");
+  const json object = json::parse(R"({"max": 18446744073709551615, "min": -9223372036854775808})");
   ObjectReader reader(object, "");
   EXPECT_FALSE(reader.Number("max", 0, INT64_MAX).has_value());
   EXPECT_EQ(reader.Number("min", INT64_MIN, 0), INT64_MIN);
