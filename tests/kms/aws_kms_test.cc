@@ -211,6 +211,17 @@ TEST_F(Aws, BudgetEndsTheTries) {
   EXPECT_GT(aws_.Count("Encrypt"), 2U);
 }
 
+TEST_F(Aws, BudgetCoversTheCallsToStsToo) {
+  std::vector<absl::Duration> timeouts;
+  aws_.on_timeout = [&](absl::Duration timeout) {
+    timeouts.push_back(timeout);
+    clock_.Advance(absl::Seconds(2));
+  };
+  ASSERT_TRUE(Open(FakeAws::kRole).Wrap(crypto::AsBytes(secret_), context_, absl::Seconds(9)).ok());
+  EXPECT_THAT(timeouts, ElementsAre(absl::Seconds(9), absl::Seconds(7), absl::Seconds(5)))
+      << "GetCallerIdentity, AssumeRole, Encrypt";
+}
+
 TEST_F(Aws, RefusalsAreNotTriedAgain) {
   EXPECT_EQ(CauseOf(Refused("AccessDeniedException", "no")), Cause::kKmsDenied);
   EXPECT_EQ(aws_.Count("Decrypt"), 1U);

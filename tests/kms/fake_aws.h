@@ -56,11 +56,14 @@ class FakeAws final : public kms::HttpTransport {
                              {"KeyState", "Enabled"},
                              {"KeyUsage", "ENCRYPT_DECRYPT"},
                              {"KeySpec", "SYMMETRIC_DEFAULT"}};
+  // Told of each request how long it may take.
+  std::function<void(absl::Duration)> on_timeout;
   // When AssumeRole's credentials end.
   std::string expiration = "2027-01-15T09:00:00Z";
 
   StatusOr<kms::HttpResponse> Send(const kms::HttpRequest& request) override {
     const std::lock_guard lock(mutex_);
+    if (on_timeout) on_timeout(request.timeout);
     seen_.push_back(See(request));
     const Seen& seen = seen_.back();
     const auto handler = handlers_.find(seen.action);

@@ -38,10 +38,11 @@ StatusOr<HttpResponse> Caller::Send(const Endpoint& endpoint, const crypto::Secr
                                     const FailureReader& read_failure, absl::Duration budget) const {
   HttpResponse answer;
   const auto once = [&](absl::Duration left) -> TryResult {
+    const absl::Time deadline = tools.clock.Now() + left;
     auto credentials = source.Get(left);
     if (!credentials.ok()) return {credentials.status()};
-    auto response =
-        http.Send(MakeRequest(endpoint, body, *std::move(credentials), std::min(left, kExchangeTimeout)));
+    auto response = http.Send(MakeRequest(endpoint, body, *std::move(credentials),
+                                          std::min(deadline - tools.clock.Now(), kExchangeTimeout)));
     if (!response.ok()) {
       return {Annotate(response.status(), what)};
     }

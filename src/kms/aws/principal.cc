@@ -17,10 +17,11 @@ Principal::Principal(Sts sts, std::string auth_principal, std::string external_i
 
 StatusOr<Credentials> Principal::Get(absl::Duration budget) {
   if (auth_principal_.empty()) return platform_.Get(budget);
+  const absl::Time deadline = clock_.Now() + budget;
   KEYHOLD_ASSIGN_OR_RETURN(const PrincipalArn wanted, ParsePrincipalArn(auth_principal_));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string caller, CallerArn(budget));
-  if (IsCaller(wanted, caller)) return platform_.Get(budget);
-  if (wanted.is_role) return Role(budget);
+  if (IsCaller(wanted, caller)) return platform_.Get(deadline - clock_.Now());
+  if (wanted.is_role) return Role(deadline - clock_.Now());
   return Error(
       Cause::kInvalidArgument,
       StrCat({"auth_principal ", auth_principal_, " is an IAM user other than the platform's own (",
