@@ -1,0 +1,182 @@
+// keyhold: the services as subcommands. Reads arguments and environment, and wires; nothing else.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "app/services.h"
+#include "app/start.h"
+
+extern char** environ;
+
+namespace keyhold::app {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+using Action = std::function<Status()>;
+
+Variables ReadEnvironment() {
+  Variables variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return variables;
+}
+
+std::string ThisProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
+// A duration within [0.1 s, 1 d], for CLI11.
+const CLI::Validator& Duration() {
+  static const CLI::Validator validator(
+      [](std::string& text) -> std::string {
+        absl::Duration duration;
+        const bool valid = absl::ParseDuration(text, &duration) && duration >= absl::Milliseconds(100) &&
+                           duration <= absl::Hours(24);
+        return valid ? "" : "must be 100ms to 24h, such as 2s, not " + text;
+      },
+      "DURATION");
+  return validator;
+}
+
+absl::Duration DurationOf(const std::string& text) {
+  absl::Duration duration;
+  return absl::ParseDuration(text, &duration) ? duration : absl::ZeroDuration();
+}
+
+void AddStart(CLI::App& app, StartOptions& options, Action& action) {
+  CLI::App* start = app.add_subcommand("start", "Everything on this machine: local cloud, server, agent");
+  start->add_option("--dir", options.dir, "Directory for all of its files; made if missing")->required();
+  start->add_flag("--background", options.background, "Return when all is ready, and leave it running");
+  start->add_option("--api-listen", options.api_listen,
+                    "ADDR:PORT of the Cloud API (default: a free port, kept)");
+  start->add_option("--localcloud-listen", options.localcloud_listen,
+                    "ADDR:PORT of the local cloud (likewise)");
+  start
+      ->add_option("--probe-interval", options.probe_interval,
+                   "How often nodes prove that they may use their key")
+      ->check(Duration())
+      ->capture_default_str();
+  start->add_option("--postgres-bin", options.postgres_bin, "PostgreSQL's programs")->capture_default_str();
+  start->callback([&] {
+    options.program = ThisProgram();
+    action = [&] { return RunStart(options); };
+  });
+}
+
+void AddStop(CLI::App& app, std::string& dir, Action& action) {
+  CLI::App* stop = app.add_subcommand("stop", "End what keyhold start runs, nodes too");
+  stop->add_option("--dir", dir, "The directory of keyhold start")->required();
+  stop->callback([&] { action = [&] { return RunStop(dir); }; });
+}
+
+void AddLocalCloud(CLI::App& app, localcloud::Options& options, Action& action) {
+  CLI::App* command = app.add_subcommand("localcloud", "The local cloud alone");
+  command->add_option("--dir", options.dir, "Directory for its state")->required();
+  command->add_option("--listen", options.listen, "ADDR:PORT; port 0: a free one")->capture_default_str();
+  command->callback([&] { action = [&] { return ServeLocalCloud(options); }; });
+}
+
+struct ServerFlags {
+  api::ServerOptions options;
+  std::string probe_interval = "2s";
+  std::string unreachable_grace = "15m";
+};
+
+void AddServer(CLI::App& app, ServerFlags& flags, Action& action) {
+  CLI::App* command = app.add_subcommand("server", "The control plane");
+  command->add_option("--dir", flags.options.dir, "The host's directory; its own part is DIR/server")
+      ->required();
+  command->add_option("--listen", flags.options.listen, "ADDR:PORT; port 0: a free one")
+      ->capture_default_str();
+  command->add_option("--aws-principal-arn", flags.options.aws_principal_arn,
+                      "Who customers grant access to, in AWS");
+  command->add_option("--probe-interval", flags.probe_interval, "Between two probes of a node")
+      ->check(Duration())
+      ->capture_default_str();
+  command
+      ->add_option("--unreachable-grace", flags.unreachable_grace,
+                   "How long nodes serve on without their KMS")
+      ->check(Duration())
+      ->capture_default_str();
+  command->callback([&] {
+    flags.options.probe_interval = DurationOf(flags.probe_interval);
+    flags.options.unreachable_grace = DurationOf(flags.unreachable_grace);
+    action = [&] { return ServeApi(flags.options); };
+  });
+}
+
+struct AgentFlags {
+  agent::AgentOptions options;
+  std::string platform_key;
+  std::string postgres_bin = "/usr/lib/postgresql/15/bin";
+};
+
+void AddAgent(CLI::App& app, AgentFlags& flags, Action& action) {
+  CLI::App* command = app.add_subcommand("agent", "The host agent: runs this host's nodes");
+  command->add_option("--dir", flags.options.dir, "The host's directory")->required();
+  command->add_option("--server", flags.options.server_url, "The server's URL")->required();
+  command->add_option("--token-file", flags.options.token_path,
+                      "The agents' token (default: DIR/server/agent-token)");
+  command->add_option("--host-id", flags.options.host_id, "Who this host is to the server")
+      ->capture_default_str();
+  command->add_option("--platform-key", flags.platform_key,
+                      "The platform's own key (default: DIR/agent/platform.key)");
+  command->add_option("--postgres-bin", flags.postgres_bin, "PostgreSQL's programs")->capture_default_str();
+  command->callback([&] {
+    agent::AgentOptions& options = flags.options;
+    if (options.token_path.empty()) options.token_path = options.dir + "/server/agent-token";
+    if (flags.platform_key.empty()) flags.platform_key = options.dir + "/agent/platform.key";
+    options.node_command = {ThisProgram(),      "node",           "--platform-key",
+                            flags.platform_key, "--postgres-bin", flags.postgres_bin};
+    options.node_environment = NodeEnvironment(ReadEnvironment());
+    action = [&] { return ServeAgent(flags.options); };
+  });
+}
+
+void AddNode(CLI::App& app, node::RunOptions& options, Action& action) {
+  CLI::App* command = app.add_subcommand("node", "One node; agents start it");
+  command->add_option("--dir", options.dir, "The node's directory, DIR/nodes/ID")->required();
+  command->add_option("--platform-key", options.platform_key, "The platform's own key")->required();
+  command->add_option("--postgres-bin", options.postgres_bin, "PostgreSQL's programs")->capture_default_str();
+  command->callback([&] {
+    options.environment = NodeEnvironment(ReadEnvironment());
+    action = [&] { return ServeNode(options); };
+  });
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Keyhold: SQL clusters whose data at rest opens only with a key in your own KMS", "keyhold");
+  app.set_version_flag("--version", "keyhold 0.1.0");
+  app.require_subcommand(1);
+  Action action;
+  StartOptions start;
+  std::string stop_dir;
+  localcloud::Options cloud;
+  ServerFlags server;
+  AgentFlags agent;
+  node::RunOptions node;
+  AddStart(app, start, action);
+  AddStop(app, stop_dir, action);
+  AddLocalCloud(app, cloud, action);
+  AddServer(app, server, action);
+  AddAgent(app, agent, action);
+  AddNode(app, node, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return e.get_exit_code() == 0 ? app.exit(e) : (app.exit(e), 2);
+  }
+  const Status status = action();
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "Error: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace keyhold::app
+
+int main(int argc, char** argv) { return keyhold::app::Main(argc, argv); }

@@ -1,0 +1,192 @@
+#include "app/start.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "app/address.h"
+#include "app/env_file.h"
+#include "app/host_dir.h"
+#include "app/supervisor.h"
+
+namespace keyhold::app {
+namespace {
+
+constexpr char kPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+void Say(const std::string& line) {
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+// One run of `keyhold start`, from an empty directory to the ready line.
+class Starter {
+ public:
+  Starter(const StartOptions& options, HostDir& dir, Supervisor& supervisor)
+      : options_(options), dir_(dir), supervisor_(supervisor) {}
+
+  Status Run() {
+    KEYHOLD_ASSIGN_OR_RETURN(addresses_, dir_.Addresses());
+    facts_.dir = dir_.path();
+    facts_.bin_dir = std::filesystem::path(options_.program).parent_path().string();
+    KEYHOLD_RETURN_IF_ERROR(StartLocalCloud());
+    KEYHOLD_RETURN_IF_ERROR(StartServer());
+    KEYHOLD_RETURN_IF_ERROR(dir_.SetAddresses({{"api", facts_.api}, {"localcloud", facts_.localcloud}}));
+    KEYHOLD_RETURN_IF_ERROR(StartAgent());
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string text, EnvText(facts_));
+    KEYHOLD_RETURN_IF_ERROR(WriteFile(dir_.Path("env.sh"), text, 0600));
+    SayReady();
+    return OkStatus();
+  }
+
+ private:
+  ChildSpec Service(const std::string& name, const std::vector<std::string>& arguments) const {
+    ChildSpec spec{name,
+                   {options_.program, name},
+                   {{"PATH", kPath}, {"LANG", "C.UTF-8"}},
+                   dir_.Path("log/" + name + ".log")};
+    spec.arguments.insert(spec.arguments.end(), arguments.begin(), arguments.end());
+    return spec;
+  }
+
+  // Where service `name` is to listen: as asked, as the last time, or on a free port.
+  StatusOr<std::string> Listen(const std::string& name, const std::string& asked,
+                               const std::string& flag) const {
+    const auto last = addresses_.find(name);
+    const std::string address = !asked.empty()             ? asked
+                                : last != addresses_.end() ? last->second
+                                                           : "127.0.0.1:0";
+    const std::string source =
+        !asked.empty() ? ""
+                       : absl::StrCat(" (chosen at an earlier start, in ", dir_.Path("addresses.json"), ")");
+    KEYHOLD_RETURN_IF_ERROR(Annotate(CheckFree(address), absl::StrCat(flag, source)));
+    return address;
+  }
+
+  Status StartLocalCloud() {
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string listen,
+                             Listen("localcloud", options_.localcloud_listen, "--localcloud-listen"));
+    Say("starting the local cloud ...");
+    KEYHOLD_ASSIGN_OR_RETURN(
+        facts_.localcloud,
+        supervisor_.Start(Service("localcloud", {"--dir", dir_.Path("localcloud"), "--listen", listen})));
+    return OkStatus();
+  }
+
+  Status StartServer() {
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string listen, Listen("api", options_.api_listen, "--api-listen"));
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string principal, PlatformPrincipal(dir_.path()));
+    Say("starting the server ...");
+    KEYHOLD_ASSIGN_OR_RETURN(
+        facts_.api,
+        supervisor_.Start(Service("server", {"--dir", dir_.path(), "--listen", listen, "--aws-principal-arn",
+                                             principal, "--probe-interval", options_.probe_interval})));
+    return OkStatus();
+  }
+
+  // A killed supervisor leaves the nodes running: SIGINT to the agent means that (agent/agent.h).
+  Status StartAgent() {
+    Say("starting the agent ...");
+    ChildSpec spec = Service("agent", {"--dir", dir_.path(), "--server", "http://" + Reachable(facts_.api),
+                                       "--postgres-bin", options_.postgres_bin});
+    spec.environment.merge(PlatformEnvironment(facts_));
+    spec.parent_death_signal = SIGINT;
+    spec.stop_timeout = absl::Seconds(90);
+    return supervisor_.Start(spec).status();
+  }
+
+  void SayReady() const {
+    Say(absl::StrCat("  Cloud API    http://", Reachable(facts_.api)));
+    Say(absl::StrCat("  local cloud  http://", Reachable(facts_.localcloud),
+                     " (a proxy that leads the clouds' names to it)"));
+    Say(absl::StrCat("  logs         ", dir_.Path("log")));
+    Say(absl::StrCat("  stop it      keyhold stop --dir ", dir_.path()));
+    Say(absl::StrCat(
+        "ready (pid ", getpid(), "). Next: source ", dir_.Path("env.sh"),
+        " && ccloud cluster create ADVANCED demo us-east-1 --cloud AWS --advanced-security-add-on --wait"));
+  }
+
+  const StartOptions& options_;
+  HostDir& dir_;
+  Supervisor& supervisor_;
+  std::map<std::string, std::string> addresses_;
+  EnvFacts facts_;
+};
+
+// The standard streams of a process that nobody watches any more.
+Status Detach(const std::string& log_path) {
+  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (log < 0) return ErrnoError(errno, log_path);
+  dup2(null, 0);
+  dup2(log, 1);
+  dup2(log, 2);
+  return OkStatus();
+}
+
+Status RunHere(const StartOptions& options, const std::function<void(const Status&)>& started) {
+  const auto run = [&]() -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(HostDir dir, HostDir::Open(options.dir));
+    KEYHOLD_ASSIGN_OR_RETURN(const auto supervisor, Supervisor::Create());
+    KEYHOLD_RETURN_IF_ERROR(Starter(options, dir, *supervisor).Run());
+    if (options.background) KEYHOLD_RETURN_IF_ERROR(Detach(dir.Path("log/start.log")));
+    started(OkStatus());
+    supervisor->Watch();
+    Say("stopping: nodes, agent, server, local cloud ...");
+    supervisor->StopAll();
+    Say("stopped");
+    return OkStatus();
+  };
+  const Status status = run();
+  if (!status.ok()) started(status);
+  return status;
+}
+
+// In the parent of a background start: how the child said that it went.
+Status AwaitStarted(int from_child, pid_t child) {
+  std::string message;
+  char chunk[512];
+  ssize_t size = 0;
+  while ((size = read(from_child, chunk, sizeof(chunk))) > 0) message.append(chunk, size);
+  if (message == "+") return OkStatus();
+  waitpid(child, nullptr, 0);
+  return Error(Cause::kUnavailable, message.empty() ? "keyhold start died before it was ready" : message);
+}
+
+Status RunInBackground(const StartOptions& options) {
+  int pipe_ends[2];
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return ErrnoError(errno, "pipe");
+  const pid_t child = fork();
+  if (child < 0) return ErrnoError(errno, "fork");
+  if (child > 0) {
+    close(pipe_ends[1]);
+    return AwaitStarted(pipe_ends[0], child);
+  }
+  close(pipe_ends[0]);
+  setsid();
+  const Status status = RunHere(options, [&](const Status& how) {
+    const std::string message = how.ok() ? "+" : std::string(how.message());
+    if (write(pipe_ends[1], message.data(), message.size()) < 0) spdlog::error("nobody waits for this start");
+    close(pipe_ends[1]);
+  });
+  _exit(status.ok() ? 0 : 1);
+}
+
+}  // namespace
+
+Status RunStart(const StartOptions& options) {
+  if (options.background) return RunInBackground(options);
+  return RunHere(options, [](const Status&) {});
+}
+
+}  // namespace keyhold::app

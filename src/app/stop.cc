@@ -1,0 +1,70 @@
+#include <httplib.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "app/host_dir.h"
+#include "app/start.h"
+
+namespace keyhold::app {
+namespace {
+
+constexpr int kStopTimeoutMs = 150'000;
+
+void Say(const std::string& line) {
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+Status EndSupervisor(int pid) {
+  const int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (process < 0) return errno == ESRCH ? OkStatus() : ErrnoError(errno, absl::StrCat("process ", pid));
+  Say(absl::StrCat("stopping nodes, agent, server and local cloud (pid ", pid, ") ..."));
+  const bool asked = syscall(SYS_pidfd_send_signal, process, SIGTERM, nullptr, 0) == 0;
+  const int error = errno;
+  pollfd ended = {process, POLLIN, 0};
+  const bool gone = asked && poll(&ended, 1, kStopTimeoutMs) == 1;
+  close(process);
+  if (!asked) return ErrnoError(error, absl::StrCat("process ", pid));
+  if (gone) return OkStatus();
+  return Error(Cause::kUnavailable, absl::StrCat("pid ", pid, " did not end in 150 s; its logs tell why"));
+}
+
+// True when a node answered there and was told to stop.
+bool StopNode(const std::string& socket_path) {
+  httplib::Client client(socket_path);
+  client.set_address_family(AF_UNIX);
+  client.set_connection_timeout(5);
+  client.set_read_timeout(90);
+  const auto answer = client.Post("/stop", "{}", "application/json");
+  return answer && answer->status == 200;
+}
+
+// Nodes of an agent that was killed go on without it.
+int StopLeftNodes(const std::string& dir) {
+  int stopped = 0;
+  std::error_code ignored;
+  for (const auto& node : std::filesystem::directory_iterator(dir + "/nodes", ignored)) {
+    if (StopNode(node.path().string() + "/run/control.sock")) ++stopped;
+  }
+  return stopped;
+}
+
+}  // namespace
+
+Status RunStop(const std::string& dir) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::optional<int> holder, HostDir::Holder(dir));
+  if (holder) KEYHOLD_RETURN_IF_ERROR(EndSupervisor(*holder));
+  const int nodes = StopLeftNodes(dir);
+  if (nodes > 0) Say(absl::StrCat("stopped ", nodes, " node(s) that ran without an agent"));
+  Say(holder || nodes > 0 ? "stopped" : absl::StrCat("nothing runs on ", dir));
+  return OkStatus();
+}
+
+}  // namespace keyhold::app

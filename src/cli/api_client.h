@@ -1,0 +1,51 @@
+// The Cloud API (docs/api.md) over HTTP: one call in, its JSON or the server's error out.
+//
+// A client is for one thread; each call may take up to a minute.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace keyhold::cli {
+
+struct Endpoint {
+  std::string server;   // "http://127.0.0.1:8080", "https://cloud.example.com"
+  std::string api_key;  // sent as the bearer token
+};
+
+// One path segment or query value, percent-encoded (RFC 3986).
+std::string Encoded(std::string_view text);
+
+// kInvalidArgument (a UsageError) unless `server` is https://HOST[:PORT], or http:// with a loopback host:
+// over plain HTTP the API key would be there for all to read.
+Status CheckServer(const std::string& server);
+
+class ApiClient {
+ public:
+  // `endpoint.server` has passed CheckServer().
+  explicit ApiClient(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}
+
+  const std::string& server() const { return endpoint_.server; }
+
+  // `path` starts with "/" and comes below /api/v1; its query is part of it. The error of a refused call has
+  // the server's message and the Cause that the server named. kUnavailable: no server there. kCorrupt: what
+  // answers is not the Cloud API.
+  StatusOr<nlohmann::json> Get(const std::string& path) const;
+  StatusOr<nlohmann::json> Send(const std::string& method, const std::string& path,
+                                const nlohmann::json& body) const;
+  StatusOr<nlohmann::json> Delete(const std::string& path) const;
+
+  // The array `field` of all pages of the list at `path`.
+  StatusOr<nlohmann::json> List(const std::string& path, const char* field) const;
+
+  // A file outside /api/v1, without the API key.
+  StatusOr<std::string> Download(const std::string& path) const;
+
+ private:
+  Endpoint endpoint_;
+};
+
+}  // namespace keyhold::cli

@@ -1,0 +1,83 @@
+#include "cli/cluster_view.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "cli/session.h"
+
+namespace keyhold::cli {
+namespace {
+
+using nlohmann::json;
+
+void PrintTrouble(Output& output, const json& cluster, const char* field, const char* headline) {
+  const json trouble = cluster.value(field, json());
+  if (!trouble.is_object()) return;
+  output.Line(absl::StrCat(headline, ": ", Text(trouble, "message")));
+  output.Field("cause", Text(trouble, "cause"));
+  output.Field("since", ShortTime(Text(trouble, "since")));
+  if (!Text(trouble, "locks_at").empty()) output.Field("locks at", ShortTime(Text(trouble, "locks_at")));
+  output.Field("what to do", NextStep(Text(trouble, "cause"), Text(cluster, "name")));
+  output.Line("");
+}
+
+void PrintHardware(Output& output, const json& cluster) {
+  const json config = cluster.value("config", json::object()).value("dedicated", json());
+  if (!config.is_object()) return;
+  output.Line(" hardware per node:");
+  output.Line(absl::StrCat("  ", Text(config, "num_virtual_cpus"), " vCPU"));
+  output.Line(absl::StrCat("  ", Text(config, "storage_gib"), " GiB disk"));
+}
+
+void PrintRegions(Output& output, const json& cluster) {
+  output.Line(" region nodes:");
+  for (const json& region : cluster.value("regions", json::array())) {
+    output.Field(Text(region, "name"), Text(region, "node_count"), 1);
+  }
+}
+
+void PrintKeys(Output& output, const json& cluster) {
+  const json cmek = cluster.value("cmek_config", json::object());
+  output.Field("cmek status", Text(cmek, "status"));
+  const json spec = cmek.value("key_spec", json());
+  if (!spec.is_object()) return;
+  output.Field("cmek key", Text(spec, "uri"));
+  if (!Text(spec, "auth_principal").empty())
+    output.Field("cmek auth principal", Text(spec, "auth_principal"));
+}
+
+}  // namespace
+
+std::string NextStep(const std::string& cause, const std::string& name) {
+  const std::string returns = "; the cluster then returns by itself";
+  if (cause == "KMS_DISABLED") return "enable the key again (aws kms enable-key --key-id KEY)" + returns;
+  if (cause == "KMS_DENIED")
+    return "restore the key's policy or grant (aws kms put-key-policy ...)" + returns;
+  if (cause == "KMS_PENDING_DELETION") {
+    return "cancel the deletion before it happens (aws kms cancel-key-deletion, then enable-key)" + returns;
+  }
+  if (cause == "KMS_KEY_NOT_FOUND") return "if the key was destroyed, the data cannot be recovered";
+  if (cause == "REVOKED")
+    return absl::StrCat("ccloud cluster cmek rotate ", name,
+                        " --cmek-key-spec SPEC brings it back with a usable key");
+  if (cause == "KMS_UNREACHABLE" || cause == "KMS_THROTTLED") return "see that the KMS answers" + returns;
+  if (cause == "KMS_BAD_CREDENTIALS") return "give the platform valid credentials for the KMS" + returns;
+  return absl::StrCat("see the node's log; ccloud audit list shows what was done to ", name);
+}
+
+void PrintCluster(Output& output, const json& cluster) {
+  PrintTrouble(output, cluster, "lock", "This cluster is LOCKED");
+  PrintTrouble(output, cluster, "warning", "This cluster will lock soon");
+  output.Field("name", Text(cluster, "name"));
+  output.Field("id", Text(cluster, "id"));
+  output.Field("cockroach version", Text(cluster, "cockroach_version"));
+  output.Field("cloud", Text(cluster, "cloud_provider"));
+  output.Field("plan type", Text(cluster, "plan"));
+  output.Field("state", Text(cluster, "state"));
+  output.Field("advanced security add-on", cluster.value("advanced_security_add_on", false) ? "on" : "off");
+  PrintKeys(output, cluster);
+  PrintHardware(output, cluster);
+  PrintRegions(output, cluster);
+}
+
+}  // namespace keyhold::cli

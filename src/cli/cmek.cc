@@ -1,0 +1,86 @@
+#include "cli/cmek.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace keyhold::cli {
+namespace {
+
+using nlohmann::json;
+
+bool IsRunning(const json& info) { return absl::EndsWith(Text(info, "status"), "ING"); }
+
+// The newest key's message, for the user.
+std::string UserMessage(const json& info) {
+  for (const json& region : info.value("region_infos", json::array())) {
+    for (const json& key : region.value("key_infos", json::array())) {
+      if (!Text(key, "user_message").empty()) return Text(key, "user_message");
+    }
+  }
+  return "the server does not say why";
+}
+
+Status Outcome(const json& info) {
+  const std::string status = Text(info, "status");
+  if (!absl::EndsWith(status, "_FAILED")) return OkStatus();
+  return Error(Cause::kFailedPrecondition, absl::StrCat("CMEK ended in ", status, ": ", UserMessage(info)));
+}
+
+StatusOr<json> Finish(Session& session, const ApiClient& api, const std::string& path, json info, bool wait) {
+  if (!wait) return info;
+  session.output().Progress(absl::StrCat("CMEK is ", Text(info, "status"), ", waiting for its end"));
+  if (IsRunning(info)) {
+    KEYHOLD_ASSIGN_OR_RETURN(info, session.Await(api, path, [](const json& now) { return !IsRunning(now); }));
+  }
+  KEYHOLD_RETURN_IF_ERROR(Outcome(info));
+  return info;
+}
+
+}  // namespace
+
+StatusOr<json> ApplyCmek(Session& session, const ApiClient& api, const json& cluster, const json& body,
+                         CmekOperation operation, bool wait) {
+  const std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek");
+  if (operation == CmekOperation::kWhicheverFits) {
+    const StatusOr<json> info = api.Get(path);
+    const std::string status = info.ok() ? Text(*info, "status") : "DISABLED";
+    const bool enable = status == "DISABLED" || status == "ENABLE_FAILED";
+    operation = enable ? CmekOperation::kEnable : CmekOperation::kRotate;
+  }
+  const bool enable = operation == CmekOperation::kEnable;
+  session.output().Progress(enable ? "Enabling CMEK" : "Rotating CMEK");
+  KEYHOLD_ASSIGN_OR_RETURN(json info, api.Send(enable ? "POST" : "PUT", path, body));
+  return Finish(session, api, path, std::move(info), wait);
+}
+
+StatusOr<json> RevokeCmek(Session& session, const ApiClient& api, const json& cluster, bool wait) {
+  const std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek");
+  session.output().Progress("Revoking CMEK");
+  KEYHOLD_ASSIGN_OR_RETURN(json info, api.Send("PATCH", path, {{"action", "REVOKE"}}));
+  return Finish(session, api, path, std::move(info), wait);
+}
+
+void PrintCmek(Output& output, const std::string& cluster_name, const json& info) {
+  output.Line("Cluster: " + cluster_name);
+  output.Line("CMEK Status: " + Text(info, "status"));
+  const json regions = info.value("region_infos", json::array());
+  if (regions.empty()) return;
+  output.Line("");
+  output.Line("Region Keys:");
+  for (const json& region : regions) {
+    output.Field(" Region", Text(region, "region"));
+    for (const json& key : region.value("key_infos", json::array())) {
+      const json spec = key.value("spec", json::object());
+      output.Field("Key URI", Text(spec, "uri"), 3);
+      output.Field("Status", Text(key, "status"), 3);
+      if (!Text(spec, "auth_principal").empty())
+        output.Field("Auth Principal", Text(spec, "auth_principal"), 3);
+      if (!Text(key, "created_at").empty()) output.Field("Since", ShortTime(Text(key, "created_at")), 3);
+      if (!Text(key, "user_message").empty()) output.Field("Message", Text(key, "user_message"), 3);
+    }
+  }
+}
+
+}  // namespace keyhold::cli

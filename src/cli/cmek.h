@@ -1,0 +1,26 @@
+// The CMEK operations that several commands share.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "cli/session.h"
+
+namespace keyhold::cli {
+
+enum class CmekOperation { kEnable, kRotate, kWhicheverFits };
+
+// Has the server take `body` (key_spec.h) for `cluster`: POST to enable, PUT to rotate or to bring a revoked
+// cluster back. With `wait`, until it has ended. The result is CMEKClusterInfo. kFailedPrecondition: it ended
+// in ENABLE_FAILED or ROTATE_FAILED; the message is the key's user_message.
+StatusOr<nlohmann::json> ApplyCmek(Session& session, const ApiClient& api, const nlohmann::json& cluster,
+                                   const nlohmann::json& body, CmekOperation operation, bool wait);
+
+// Revokes, and with `wait` until it is done.
+StatusOr<nlohmann::json> RevokeCmek(Session& session, const ApiClient& api, const nlohmann::json& cluster,
+                                    bool wait);
+
+// "Cluster: ...", "CMEK Status: ...", and each region's keys.
+void PrintCmek(Output& output, const std::string& cluster_name, const nlohmann::json& info);
+
+}  // namespace keyhold::cli

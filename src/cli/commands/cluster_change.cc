@@ -1,0 +1,235 @@
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "cli/cmek.h"
+#include "cli/commands/groups.h"
+#include "cli/exit_code.h"
+#include "cli/key_spec.h"
+#include "cli/session.h"
+
+namespace keyhold::cli {
+namespace {
+
+using nlohmann::json;
+
+// The plan that `word` means; the vendor's older names count.
+StatusOr<std::string> PlanOf(const std::string& word) {
+  static const std::map<std::string, std::string> plans = {{"BASIC", "BASIC"},
+                                                           {"SERVERLESS", "BASIC"},
+                                                           {"STANDARD", "STANDARD"},
+                                                           {"ADVANCED", "ADVANCED"},
+                                                           {"DEDICATED", "ADVANCED"}};
+  const auto found = plans.find(absl::AsciiStrToUpper(word));
+  if (found != plans.end()) return found->second;
+  return UsageError(absl::StrCat("the plan must be BASIC, STANDARD or ADVANCED, not \"", word, "\""));
+}
+
+// "REGION" or "REGION:NODES".
+StatusOr<json> RegionNodes(const std::vector<std::string>& regions) {
+  json nodes = json::object();
+  for (const std::string& region : regions) {
+    const size_t colon = region.find(':');
+    int count = 1;
+    if (colon != std::string::npos && (!absl::SimpleAtoi(region.substr(colon + 1), &count) || count < 1)) {
+      return UsageError(absl::StrCat("\"", region, "\" is not REGION or REGION:NODES"));
+    }
+    nodes[region.substr(0, colon)] = count;
+  }
+  return nodes;
+}
+
+StatusOr<int> Number(const Arguments& arguments, const std::string& name, int otherwise) {
+  int number = otherwise;
+  if (arguments.Has(name) && (!absl::SimpleAtoi(arguments.Text(name), &number) || number < 1)) {
+    return UsageError(absl::StrCat(name, " must be a positive number, not \"", arguments.Text(name), "\""));
+  }
+  return number;
+}
+
+StatusOr<json> DedicatedSpec(const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const json regions, RegionNodes(arguments.List("REGION")));
+  KEYHOLD_ASSIGN_OR_RETURN(const int vcpus, Number(arguments, "--vcpus", 4));
+  KEYHOLD_ASSIGN_OR_RETURN(const int storage, Number(arguments, "--storage-gib", 15));
+  return json{{"region_nodes", regions},
+              {"hardware", {{"machine_spec", {{"num_virtual_cpus", vcpus}}}, {"storage_gib", storage}}}};
+}
+
+StatusOr<json> ServerlessSpec(const Arguments& arguments) {
+  json spec = {{"regions", arguments.List("REGION")}};
+  if (arguments.Has("--primary-region")) spec["primary_region"] = arguments.Text("--primary-region");
+  json limits = json::object();
+  KEYHOLD_ASSIGN_OR_RETURN(const int units, Number(arguments, "--request-unit-limit", 0));
+  KEYHOLD_ASSIGN_OR_RETURN(const int storage, Number(arguments, "--storage-gib-limit", 0));
+  KEYHOLD_ASSIGN_OR_RETURN(const int vcpus, Number(arguments, "--provisioned-vcpus", 0));
+  if (units > 0) limits["request_unit_limit"] = absl::StrCat(units);
+  if (storage > 0) limits["storage_mib_limit"] = absl::StrCat(int64_t{storage} * 1024);
+  if (vcpus > 0) limits["provisioned_virtual_cpus"] = absl::StrCat(vcpus);
+  if (!limits.empty()) spec["usage_limits"] = limits;
+  return spec;
+}
+
+StatusOr<json> CreateBody(const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string plan, PlanOf(arguments.Text("PLAN")));
+  json spec = {{"plan", plan}};
+  if (plan == "ADVANCED") {
+    KEYHOLD_ASSIGN_OR_RETURN(spec["dedicated"], DedicatedSpec(arguments));
+  } else {
+    KEYHOLD_ASSIGN_OR_RETURN(spec["serverless"], ServerlessSpec(arguments));
+  }
+  if (arguments.Has("--advanced-security-add-on")) spec["advanced_security_add_on"] = true;
+  return json{
+      {"name", arguments.Text("NAME")}, {"provider", arguments.Text("--cloud", "AWS")}, {"spec", spec}};
+}
+
+std::string PathOf(const json& cluster) { return absl::StrCat("/clusters/", Encoded(Text(cluster, "id"))); }
+
+bool IsSettled(const json& cluster) { return Text(cluster, "state") != "CREATING"; }
+
+Status Created(const json& cluster) {
+  if (Text(cluster, "state") != "CREATION_FAILED") return OkStatus();
+  return Error(Cause::kFailedPrecondition,
+               absl::StrCat("the cluster could not be created; ccloud cluster info ", Text(cluster, "name"),
+                            " has more"));
+}
+
+Status Create(Session& session, const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const json body, CreateBody(arguments));
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  session.output().Progress("Creating cluster");
+  KEYHOLD_ASSIGN_OR_RETURN(json cluster, api.Send("POST", "/clusters", body));
+  if (arguments.Has("--wait")) {
+    session.output().Progress("Waiting for the cluster");
+    KEYHOLD_ASSIGN_OR_RETURN(cluster, session.Await(api, PathOf(cluster), IsSettled));
+    KEYHOLD_RETURN_IF_ERROR(Created(cluster));
+  }
+  if (session.output().json()) {
+    session.output().Json(cluster);
+    return OkStatus();
+  }
+  session.output().Line("Success! Created cluster");
+  session.output().Field("name", Text(cluster, "name"));
+  session.output().Field("id", Text(cluster, "id"));
+  session.output().Field("state", Text(cluster, "state"));
+  return OkStatus();
+}
+
+StatusOr<json> Changes(const Arguments& arguments) {
+  json changes = json::object();
+  if (arguments.Has("--plan")) {
+    KEYHOLD_ASSIGN_OR_RETURN(changes["plan"], PlanOf(arguments.Text("--plan")));
+  }
+  if (arguments.Has("--advanced-security-add-on")) changes["advanced_security_add_on"] = true;
+  if (arguments.Has("--delete-protection"))
+    changes["delete_protection"] = arguments.Text("--delete-protection");
+  if (changes.empty() && !arguments.Has("--cmek-key-spec")) {
+    return UsageError(
+        "nothing to update: give --plan, --advanced-security-add-on, --delete-protection or --cmek-key-spec");
+  }
+  return changes;
+}
+
+std::vector<std::string> RegionsOf(const json& cluster) {
+  std::vector<std::string> names;
+  for (const json& region : cluster.value("regions", json::array())) names.push_back(Text(region, "name"));
+  return names;
+}
+
+Status Update(Session& session, const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const json changes, Changes(arguments));
+  const std::string spec = arguments.Text("--cmek-key-spec");
+  if (arguments.Has("--cmek-key-spec")) KEYHOLD_RETURN_IF_ERROR(ParseKeySpec(spec, {}).status());
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  KEYHOLD_ASSIGN_OR_RETURN(json cluster, session.FindCluster(api, arguments.Text("NAME")));
+  if (!changes.empty()) {
+    session.output().Progress("Updating cluster");
+    KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Send("PATCH", PathOf(cluster), changes));
+  }
+  if (arguments.Has("--cmek-key-spec")) {
+    KEYHOLD_ASSIGN_OR_RETURN(const json body, ParseKeySpec(spec, RegionsOf(cluster)));
+    KEYHOLD_RETURN_IF_ERROR(
+        ApplyCmek(session, api, cluster, body, CmekOperation::kWhicheverFits, !arguments.Has("--no-wait"))
+            .status());
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Get(PathOf(cluster)));
+  if (session.output().json()) {
+    session.output().Json(cluster);
+    return OkStatus();
+  }
+  session.output().Line("Success! Updated cluster");
+  session.output().Field("name", Text(cluster, "name"));
+  session.output().Field("id", Text(cluster, "id"));
+  session.output().Field("plan type", Text(cluster, "plan"));
+  session.output().Field("advanced security add-on",
+                         cluster.value("advanced_security_add_on", false) ? "on" : "off");
+  session.output().Field("cmek status", Text(cluster.value("cmek_config", json::object()), "status"));
+  return OkStatus();
+}
+
+Status Delete(Session& session, const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  KEYHOLD_ASSIGN_OR_RETURN(json cluster, session.FindCluster(api, arguments.Text("NAME")));
+  if (!arguments.Has("--yes")) {
+    KEYHOLD_RETURN_IF_ERROR(session.Confirm("Deleting a cluster destroys its keys and its data for good.",
+                                            Text(cluster, "name")));
+  }
+  session.output().Progress("Deleting cluster");
+  KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Delete(PathOf(cluster)));
+  if (session.output().json()) {
+    session.output().Json(cluster);
+    return OkStatus();
+  }
+  session.output().Line("Success! Deleted cluster");
+  session.output().Field("id", Text(cluster, "id"));
+  return OkStatus();
+}
+
+}  // namespace
+
+std::vector<Command> ClusterChangeCommands() {
+  const Positional name = {"NAME", "Name or id of the cluster"};
+  const Option add_on = {"--advanced-security-add-on", "",
+                         "Turn the Advanced Security Add-on on (never off again); CMEK needs it"};
+  return {
+      {"cluster create",
+       "Create a cluster",
+       "ccloud cluster create ADVANCED demo us-east-1 --cloud AWS --advanced-security-add-on --wait",
+       {{"PLAN", "BASIC, STANDARD or ADVANCED"},
+        {"NAME", "Name of the new cluster"},
+        {"REGION", "Region, or REGION:NODES", Positional::kSeveral}},
+       {{"--cloud", "AWS|GCP|AZURE", "The cloud that the regions are of (default AWS)"},
+        add_on,
+        {"--wait", "", "Return when the cluster serves"},
+        {"--vcpus", "N", "ADVANCED: of each node (default 4)"},
+        {"--storage-gib", "N", "ADVANCED: of each node (default 15)"},
+        {"--primary-region", "REGION", "BASIC, STANDARD: the first of several"},
+        {"--request-unit-limit", "N", "BASIC: monthly limit"},
+        {"--storage-gib-limit", "N", "BASIC: limit"},
+        {"--provisioned-vcpus", "N", "STANDARD: provisioned"}},
+       Create},
+      {"cluster update",
+       "Change a cluster's plan, add-on or CMEK key",
+       "ccloud cluster update demo --cmek-key-spec '{\"type\":\"AWS_KMS\",\"uri\":\"arn:aws:kms:...\"}'\n"
+       "ccloud cluster update demo --plan ADVANCED --advanced-security-add-on",
+       {name},
+       {{"--plan", "PLAN", "Move to this plan"},
+        add_on,
+        {"--cmek-key-spec", "SPEC",
+         "Enable CMEK with this key, or rotate to it: a key spec, {\"region_specs\":[...]} or @FILE. "
+         "Returns when the key is in force"},
+        {"--wait", "", "The default"},
+        {"--no-wait", "", "Return when the server has taken the key spec"},
+        {"--delete-protection", "ENABLED|DISABLED", "Whether the cluster can be deleted"}},
+       Update},
+      {"cluster delete",
+       "Delete a cluster, its keys and its data",
+       "ccloud cluster delete demo",
+       {name},
+       {{"--yes", "", "Do not ask for the cluster's name"}},
+       Delete},
+  };
+}
+
+}  // namespace keyhold::cli

@@ -1,0 +1,48 @@
+// Runs ccloud in this process against a FakeApi.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "cli/run.h"
+#include "tests/base/temp_dir.h"
+#include "tests/cli/fake_api.h"
+
+namespace keyhold::cli {
+
+class CliTest : public ::testing::Test {
+ protected:
+  int Ccloud(const std::vector<std::string>& arguments, const std::string& input = "") {
+    std::istringstream in(input);
+    out_.str("");
+    err_.str("");
+    Environment environment{.in = in, .out = out_, .err = err_};
+    environment.server = server_;
+    environment.api_key = key_;
+    environment.config_dir = config_.path() + "/ccloud";
+    environment.pause = [this](absl::Duration) { ++pauses_; };
+    environment.exec_psql = [this](const std::vector<std::string>& psql, const std::string& password) {
+      psql_ = psql;
+      psql_password_ = password;
+      return OkStatus();
+    };
+    return Run(arguments, environment);
+  }
+  std::string Out() const { return out_.str(); }
+  std::string Err() const { return err_.str(); }
+  nlohmann::json Json() const { return nlohmann::json::parse(out_.str()); }
+
+  FakeApi api_;
+  std::string server_ = api_.url();
+  std::string key_ = kTestKey;
+  testing::TempDir config_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+  int pauses_ = 0;
+  std::vector<std::string> psql_;
+  std::string psql_password_;
+};
+
+}  // namespace keyhold::cli
