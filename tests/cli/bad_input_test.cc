@@ -23,7 +23,7 @@ TEST_P(KeySpecTest, IsRefusedBeforeAnythingIsSent) {
   std::ofstream(config_.File("spec")) << GetParam().text;
   EXPECT_EQ(Ccloud({"cluster", "update", "demo", "--cmek-key-spec", "@" + config_.File("spec")}), 2);
   EXPECT_THAT(Err(), HasSubstr(GetParam().says));
-  EXPECT_EQ(std::count(Err().begin(), Err().end(), '\n'), 1);
+  EXPECT_EQ(ErrLines(), 1);
   EXPECT_EQ(Out(), "");
   EXPECT_TRUE(api_.All().empty());
 }
@@ -76,7 +76,7 @@ TEST_F(CliTest, AWrongCommandLineExitsTwoAndNamesHelp) {
   for (const Wrong& wrong : all) {
     EXPECT_EQ(Ccloud(wrong.arguments), 2) << Err();
     EXPECT_THAT(Err(), HasSubstr(wrong.says));
-    EXPECT_EQ(std::count(Err().begin(), Err().end(), '\n'), 1) << Err();
+    EXPECT_EQ(ErrLines(), 1) << Err();
   }
   EXPECT_TRUE(api_.All().empty());
 }

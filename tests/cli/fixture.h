@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "cli/run.h"
@@ -28,10 +29,14 @@ class CliTest : public ::testing::Test {
       psql_password_ = password;
       return OkStatus();
     };
-    return Run(arguments, environment);
+    return cli::Run(arguments, environment);
   }
   std::string Out() const { return out_.str(); }
   std::string Err() const { return err_.str(); }
+  long ErrLines() const {
+    const std::string text = err_.str();
+    return std::count(text.begin(), text.end(), '\n');
+  }
   nlohmann::json Json() const { return nlohmann::json::parse(out_.str()); }
 
   FakeApi api_;
