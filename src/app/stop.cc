@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <httplib.h>
 #include <poll.h>
 #include <signal.h>
@@ -7,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "app/host_dir.h"
@@ -36,14 +38,31 @@ Status EndSupervisor(int pid) {
   return Error(Cause::kUnavailable, absl::StrCat("pid ", pid, " did not end in 150 s; its logs tell why"));
 }
 
-// True when a node answered there and was told to stop.
-bool StopNode(const std::string& socket_path) {
-  httplib::Client client(socket_path);
+// A socket's address has 107 bytes at most; by its directory's descriptor any path fits.
+httplib::Client ClientAt(int run_dir) {
+  httplib::Client client(absl::StrCat("/proc/self/fd/", run_dir, "/control.sock"));
   client.set_address_family(AF_UNIX);
   client.set_connection_timeout(5);
   client.set_read_timeout(90);
+  return client;
+}
+
+// True when a node answered there, was told to stop, and has.
+bool StopNode(const std::string& run_dir) {
+  const int fd = open(run_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return false;
+  httplib::Client client = ClientAt(fd);
   const auto answer = client.Post("/stop", "{}", "application/json");
-  return answer && answer->status == 200;
+  const bool stops = answer && answer->status == 200;
+  // Each answer comes with the next change of its status, and none once it has ended.
+  for (uint64_t version = 0; stops;) {
+    const auto status = client.Get(absl::StrCat("/status?after=", version).c_str());
+    const auto body = status ? nlohmann::json::parse(status->body, nullptr, false) : nlohmann::json();
+    if (!body.is_object() || !body.contains("version") || !body["version"].is_number_unsigned()) break;
+    version = body["version"].get<uint64_t>();
+  }
+  close(fd);
+  return stops;
 }
 
 // Nodes of an agent that was killed go on without it.
@@ -51,7 +70,7 @@ int StopLeftNodes(const std::string& dir) {
   int stopped = 0;
   std::error_code ignored;
   for (const auto& node : std::filesystem::directory_iterator(dir + "/nodes", ignored)) {
-    if (StopNode(node.path().string() + "/run/control.sock")) ++stopped;
+    if (StopNode(node.path().string() + "/run")) ++stopped;
   }
   return stopped;
 }

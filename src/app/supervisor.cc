@@ -107,6 +107,11 @@ class ProcessSupervisor final : public Supervisor {
   void Reap(Child& child);
   void RestartDue();
   absl::Time NextRestart() const;
+  void TakeSignal() {
+    signalfd_siginfo info;
+    while (read(signals_.get(), &info, sizeof(info)) < 0 && errno == EINTR) {
+    }
+  }
 
   Fd signals_;
   std::vector<Child> children_;
@@ -142,7 +147,10 @@ StatusOr<std::string> ProcessSupervisor::AwaitReady(Child& child) {
     if (ready <= 0)
       return Error(Cause::kUnavailable,
                    absl::StrCat(child.spec.name, " was not ready in a minute; see ", child.spec.log_path));
-    if (waiting[1].revents != 0) return Error(Cause::kFailedPrecondition, "stopped before it was ready");
+    if (waiting[1].revents != 0) {
+      TakeSignal();
+      return Error(Cause::kFailedPrecondition, "stopped before it was ready");
+    }
     char chunk[512];
     const ssize_t size = read(child.said.get(), chunk, sizeof(chunk));
     if (size <= 0) break;
@@ -202,7 +210,7 @@ void ProcessSupervisor::Watch() {
       if (child.pid != 0) waiting.push_back({child.process.get(), POLLIN, 0});
     }
     if (poll(waiting.data(), waiting.size(), MillisUntil(NextRestart())) < 0 && errno != EINTR) return;
-    if (waiting[0].revents != 0) return;
+    if (waiting[0].revents != 0) return TakeSignal();
     for (Child& child : children_) Reap(child);
     RestartDue();
   }

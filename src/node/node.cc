@@ -76,6 +76,11 @@ class Running final : public Node {
   ~Running() override {
     Stop();
     if (worker_.joinable()) worker_.join();
+    {
+      const std::lock_guard lock(mutex_);
+      wait_over_ = true;
+      changed_.notify_all();
+    }
     control_.reset();
   }
 

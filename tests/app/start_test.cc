@@ -1,0 +1,83 @@
+// The program as its user runs it: start, a second start, stop.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <fstream>
+
+#include "app/host_dir.h"
+#include "tests/base/temp_dir.h"
+
+namespace keyhold::app {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Ran {
+  int code;
+  std::string output;  // stdout and stderr
+};
+
+Ran Keyhold(const std::string& arguments) {
+  FILE* pipe = popen((std::string(KEYHOLD_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+  Ran ran;
+  char chunk[4096];
+  while (const size_t size = fread(chunk, 1, sizeof(chunk), pipe)) ran.output.append(chunk, size);
+  ran.code = WEXITSTATUS(pclose(pipe));
+  return ran;
+}
+
+class StartTest : public ::testing::Test {
+ protected:
+  ~StartTest() override { Keyhold("stop --dir " + dir_); }
+
+  const testing::TempDir temp_;
+  const std::string dir_ = temp_.File("host");
+};
+
+TEST_F(StartTest, StartsOnceGoesOnWithTheSamePortsAndStops) {
+  const Ran first = Keyhold("start --background --dir " + dir_);
+  ASSERT_EQ(first.code, 0) << first.output;
+  EXPECT_THAT(first.output, HasSubstr("\nready (pid "));
+  const std::string env = *ReadFile(dir_ + "/env.sh");
+
+  const Ran again = Keyhold("start --background --dir " + dir_);
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.output, HasSubstr("is in use by keyhold start, pid "));
+
+  EXPECT_THAT(Keyhold("stop --dir " + dir_).output, HasSubstr("stopped"));
+  EXPECT_EQ(*HostDir::Holder(dir_), std::nullopt);
+  EXPECT_THAT(Keyhold("stop --dir " + dir_).output, HasSubstr("nothing runs"));
+
+  ASSERT_EQ(Keyhold("start --background --dir " + dir_).code, 0);
+  EXPECT_EQ(*ReadFile(dir_ + "/env.sh"), env);
+}
+
+TEST_F(StartTest, ABusyPortIsNamedWithItsFlag) {
+  ASSERT_EQ(Keyhold("start --background --dir " + dir_).code, 0);
+  const std::string api = testing::ReadFile(dir_ + "/addresses.json");
+  const std::string address =
+      api.substr(api.find("127.0.0.1"), api.find('"', api.find("127.0.0.1")) - api.find("127.0.0.1"));
+  const Ran other = Keyhold("start --background --api-listen " + address + " --dir " + temp_.File("other"));
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.output, HasSubstr("--api-listen: " + address + " is in use"));
+  EXPECT_EQ(*HostDir::Holder(temp_.File("other")), std::nullopt);
+}
+
+TEST_F(StartTest, WrongCommandLinesExitTwo) {
+  for (const char* arguments : {"", "start", "begin", "start --dir /tmp/x --probe-interval 0s",
+                                "start --dir /tmp/x --probe-interval soon"}) {
+    EXPECT_EQ(Keyhold(arguments).code, 2) << arguments;
+  }
+  EXPECT_EQ(Keyhold("--help").code, 0);
+}
+
+TEST_F(StartTest, AForeignDirectoryIsRefused) {
+  std::ofstream(temp_.File("something")) << "x";
+  const Ran ran = Keyhold("start --dir " + temp_.path());
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.output, HasSubstr("is not Keyhold's"));
+}
+
+}  // namespace
+}  // namespace keyhold::app
