@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "app/mount.h"
 #include "app/services.h"
 #include "app/start.h"
 
@@ -148,6 +149,25 @@ void AddNode(CLI::App& app, node::RunOptions& options, Action& action) {
   });
 }
 
+void AddMount(CLI::App& app, StoreMountOptions& options, Action& action) {
+  CLI::App* mount =
+      app.add_subcommand("mount", "A store alone: an encrypted directory under a cloud KMS key");
+  mount->add_option("DIR", options.dir, "The store's directory; empty or missing: a new store")->required();
+  mount->add_option("MOUNTPOINT", options.mountpoint, "An existing directory")->required();
+  mount->add_option("--cmek-key-spec", options.key_spec, "A key spec, or @FILE with one")->required();
+  mount->add_flag("--background", options.background, "Return when it is mounted");
+  mount->callback([&] {
+    options.environment = NodeEnvironment(ReadEnvironment());
+    action = [&] { return RunStoreMount(options); };
+  });
+}
+
+void AddUmount(CLI::App& app, std::string& mountpoint, Action& action) {
+  CLI::App* umount = app.add_subcommand("umount", "Unmount a store");
+  umount->add_option("MOUNTPOINT", mountpoint, "Where it is mounted")->required();
+  umount->callback([&] { action = [&] { return RunStoreUnmount(mountpoint); }; });
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Keyhold: SQL clusters whose data at rest opens only with a key in your own KMS", "keyhold");
   app.set_version_flag("--version", "keyhold 0.1.0");
@@ -159,12 +179,16 @@ int Main(int argc, char** argv) {
   ServerFlags server;
   AgentFlags agent;
   node::RunOptions node;
+  StoreMountOptions mount;
+  std::string mountpoint;
   AddStart(app, start, action);
   AddStop(app, stop_dir, action);
   AddLocalCloud(app, cloud, action);
   AddServer(app, server, action);
   AddAgent(app, agent, action);
   AddNode(app, node, action);
+  AddMount(app, mount, action);
+  AddUmount(app, mountpoint, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

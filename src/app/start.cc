@@ -1,20 +1,18 @@
 #include "app/start.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <spdlog/spdlog.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "app/address.h"
+#include "app/background.h"
 #include "app/env_file.h"
 #include "app/host_dir.h"
 #include "app/supervisor.h"
@@ -27,6 +25,17 @@ constexpr char kPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 void Say(const std::string& line) {
   std::printf("%s\n", line.c_str());
   std::fflush(stdout);
+}
+
+// The services of a start that was killed may still be ending: their ports become free in a moment.
+Status AwaitFree(const std::string& address) {
+  constexpr int kTries = 50;
+  for (int i = 0; i < kTries; ++i) {
+    const Status status = CheckFree(address);
+    if (status.ok() || CauseOf(status) != Cause::kUnavailable) return status;
+    absl::SleepFor(absl::Milliseconds(100));
+  }
+  return CheckFree(address);
 }
 
 // One run of `keyhold start`, from an empty directory to the ready line.
@@ -69,7 +78,8 @@ class Starter {
     const std::string source =
         !asked.empty() ? ""
                        : absl::StrCat(" (chosen at an earlier start, in ", dir_.Path("addresses.json"), ")");
-    KEYHOLD_RETURN_IF_ERROR(Annotate(CheckFree(address), absl::StrCat(flag, source)));
+    const Status free = asked.empty() ? AwaitFree(address) : CheckFree(address);
+    KEYHOLD_RETURN_IF_ERROR(Annotate(free, absl::StrCat(flag, source)));
     return address;
   }
 
@@ -123,70 +133,22 @@ class Starter {
   EnvFacts facts_;
 };
 
-// The standard streams of a process that nobody watches any more.
-Status Detach(const std::string& log_path) {
-  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (log < 0) return ErrnoError(errno, log_path);
-  dup2(null, 0);
-  dup2(log, 1);
-  dup2(log, 2);
+Status Run(const StartOptions& options, const Ready& ready) {
+  KEYHOLD_ASSIGN_OR_RETURN(HostDir dir, HostDir::Open(options.dir));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto supervisor, Supervisor::Create());
+  KEYHOLD_RETURN_IF_ERROR(Starter(options, dir, *supervisor).Run());
+  KEYHOLD_RETURN_IF_ERROR(ready(dir.Path("log/start.log")));
+  supervisor->Watch();
+  Say("stopping: nodes, agent, server, local cloud ...");
+  supervisor->StopAll();
+  Say("stopped");
   return OkStatus();
-}
-
-Status RunHere(const StartOptions& options, const std::function<void(const Status&)>& started) {
-  const auto run = [&]() -> Status {
-    KEYHOLD_ASSIGN_OR_RETURN(HostDir dir, HostDir::Open(options.dir));
-    KEYHOLD_ASSIGN_OR_RETURN(const auto supervisor, Supervisor::Create());
-    KEYHOLD_RETURN_IF_ERROR(Starter(options, dir, *supervisor).Run());
-    if (options.background) KEYHOLD_RETURN_IF_ERROR(Detach(dir.Path("log/start.log")));
-    started(OkStatus());
-    supervisor->Watch();
-    Say("stopping: nodes, agent, server, local cloud ...");
-    supervisor->StopAll();
-    Say("stopped");
-    return OkStatus();
-  };
-  const Status status = run();
-  if (!status.ok()) started(status);
-  return status;
-}
-
-// In the parent of a background start: how the child said that it went.
-Status AwaitStarted(int from_child, pid_t child) {
-  std::string message;
-  char chunk[512];
-  ssize_t size = 0;
-  while ((size = read(from_child, chunk, sizeof(chunk))) > 0) message.append(chunk, size);
-  if (message == "+") return OkStatus();
-  waitpid(child, nullptr, 0);
-  return Error(Cause::kUnavailable, message.empty() ? "keyhold start died before it was ready" : message);
-}
-
-Status RunInBackground(const StartOptions& options) {
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return ErrnoError(errno, "pipe");
-  const pid_t child = fork();
-  if (child < 0) return ErrnoError(errno, "fork");
-  if (child > 0) {
-    close(pipe_ends[1]);
-    return AwaitStarted(pipe_ends[0], child);
-  }
-  close(pipe_ends[0]);
-  setsid();
-  const Status status = RunHere(options, [&](const Status& how) {
-    const std::string message = how.ok() ? "+" : std::string(how.message());
-    if (write(pipe_ends[1], message.data(), message.size()) < 0) spdlog::error("nobody waits for this start");
-    close(pipe_ends[1]);
-  });
-  _exit(status.ok() ? 0 : 1);
 }
 
 }  // namespace
 
 Status RunStart(const StartOptions& options) {
-  if (options.background) return RunInBackground(options);
-  return RunHere(options, [](const Status&) {});
+  return RunUntilReady(options.background, [&](const Ready& ready) { return Run(options, ready); });
 }
 
 }  // namespace keyhold::app

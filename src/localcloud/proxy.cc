@@ -127,6 +127,11 @@ class Proxy::Server : public httplib::Server {
     new_task_queue = [this] { return new ConnectionThreads(limits_.connections); };
     set_payload_max_length(kMaxBodySize);
     set_tcp_nodelay(true);
+    // httplib's default is SO_REUSEPORT, which would let two local clouds share a port.
+    set_socket_options([](socket_t socket) {
+      const int on = 1;
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    });
     RouteAllMethods();
   }
 

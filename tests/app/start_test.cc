@@ -1,6 +1,7 @@
 // The program as its user runs it: start, a second start, stop.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include <fstream>
@@ -51,6 +52,24 @@ TEST_F(StartTest, StartsOnceGoesOnWithTheSamePortsAndStops) {
 
   ASSERT_EQ(Keyhold("start --background --dir " + dir_).code, 0);
   EXPECT_EQ(*ReadFile(dir_ + "/env.sh"), env);
+}
+
+TEST_F(StartTest, AKilledStartCanBeStartedAgainAtOnce) {
+  ASSERT_EQ(Keyhold("start --background --dir " + dir_).code, 0);
+  const std::string env = *ReadFile(dir_ + "/env.sh");
+  ASSERT_EQ(kill(**HostDir::Holder(dir_), SIGKILL), 0);
+  const Ran again = Keyhold("start --background --dir " + dir_);
+  ASSERT_EQ(again.code, 0) << again.output;
+  EXPECT_EQ(*ReadFile(dir_ + "/env.sh"), env);
+}
+
+TEST_F(StartTest, MountRefusesBadKeySpecsAndMountsNothing) {
+  const std::string mount = "mount " + temp_.File("store") + " " + temp_.path() + " --cmek-key-spec ";
+  for (const char* spec : {"'{'", "'{\"type\":\"NULL_KMS\",\"uri\":\"\"}'", "@/nowhere"}) {
+    EXPECT_EQ(Keyhold(mount + spec).code, 1) << spec;
+  }
+  EXPECT_FALSE(std::filesystem::exists(temp_.File("store")));
+  EXPECT_THAT(Keyhold("umount " + temp_.path()).output, HasSubstr("nothing is mounted"));
 }
 
 TEST_F(StartTest, ABusyPortIsNamedWithItsFlag) {
