@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""The seed's story and claims, end to end, as a user goes through them: ccloud, aws, psql, PostgreSQL 15.
+
+    tests/e2e/story_test.py [BIN_DIR]        default: build/bin
+
+One `keyhold start` in a directory of its own serves all tests; each makes the cluster and the key it needs.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith('-') else ROOT / 'build/bin')
+SQL = "SELECT count(*) FROM cmek_test"
+
+
+class Host:
+    """One directory of keyhold start, and the environment that its env.sh gives."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix='keyhold-e2e-', dir='/var/tmp'))
+        self.config = self.dir / 'home'
+        self.env = {}
+
+    def start(self):
+        subprocess.run([BIN / 'keyhold', 'start', '--dir', self.dir / 'kh', '--background', '--probe-interval', '2s'],
+                       check=True, timeout=120)
+        text = subprocess.run(['bash', '-c', f'set -a; . {self.dir}/kh/env.sh; env -0'], check=True, capture_output=True,
+                              text=True).stdout
+        self.env = dict(line.split('=', 1) for line in text.split('\0') if '=' in line)
+        self.env.update(XDG_CONFIG_HOME=str(self.config), PGCONNECT_TIMEOUT='10')
+
+    def stop(self):
+        subprocess.run([BIN / 'keyhold', 'stop', '--dir', self.dir / 'kh'], check=True, timeout=120)
+
+    def run(self, *words, ok=True, timeout=120, **extra):
+        done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=timeout, env=self.env, **extra)
+        if ok and done.returncode != 0:
+            raise AssertionError(f'{words} ended with {done.returncode}: {done.stdout}{done.stderr}')
+        return done
+
+    def json(self, *words):
+        return json.loads(self.run(*words).stdout)
+
+
+host = Host()
+
+
+def setUpModule():
+    host.start()
+
+
+def tearDownModule():
+    host.stop()
+    if os.environ.get('KEYHOLD_KEEP') is None:
+        shutil.rmtree(host.dir)
+    else:
+        print(f'kept: {host.dir}')
+
+
+class Key:
+    """A customer's key in AWS KMS."""
+
+    def __init__(self, *more, region='us-east-1', grant=True, without=None):
+        self.region = region
+        made = host.json('aws', 'kms', 'create-key', '--description', 'CockroachDB CMEK - e2e', '--key-usage', 'ENCRYPT_DECRYPT',
+                         '--origin', 'AWS_KMS', '--region', region, *more)['KeyMetadata']
+        self.id, self.arn = made['KeyId'], made['Arn']
+        if grant:
+            self.grant(without)
+
+    def aws(self, command, *words):
+        return host.run('aws', 'kms', command, '--key-id', self.id, '--region', self.region, *words)
+
+    def grant(self, without=None, principal=None):
+        account = self.arn.split(':')[4]
+        actions = [a for a in ('kms:Encrypt', 'kms:Decrypt', 'kms:GenerateDataKey', 'kms:DescribeKey') if a != without]
+        statements = [{'Effect': 'Allow', 'Principal': {'AWS': f'arn:aws:iam::{account}:root'}, 'Action': 'kms:*', 'Resource': '*'},
+                      {'Effect': 'Allow', 'Principal': {'AWS': principal or host.env['KEYHOLD_AWS_PRINCIPAL_ARN']},
+                       'Action': actions, 'Resource': '*'}]
+        self.policy({'Version': '2012-10-17', 'Statement': statements})
+
+    def policy(self, policy):
+        self.aws('put-key-policy', '--policy-name', 'default', '--policy', json.dumps(policy))
+
+    def revoke(self):
+        account = self.arn.split(':')[4]
+        self.policy({'Version': '2012-10-17', 'Statement': [
+            {'Effect': 'Allow', 'Principal': {'AWS': f'arn:aws:iam::{account}:root'}, 'Action': 'kms:*', 'Resource': '*'}]})
+
+    def spec(self):
+        return json.dumps({'type': 'AWS_KMS', 'uri': self.arn, 'auth_principal': host.env['KEYHOLD_AWS_PRINCIPAL_ARN']})
+
+
+class Cluster:
+    def __init__(self, name, plan='ADVANCED', add_on=True):
+        self.name = name
+        host.run(BIN / 'ccloud', 'cluster', 'create', plan, name, 'us-east-1', '--cloud', 'AWS',
+                 *(['--advanced-security-add-on'] if add_on else []), '--wait')
+        host.run(BIN / 'ccloud', 'cluster', 'user', 'create', name, 'maya', '-p', 'correct-horse-battery')
+        self.url = host.run(BIN / 'ccloud', 'cluster', 'sql', name, '-u', 'maya', '-p', 'correct-horse-battery',
+                            '--connection-url').stdout.strip()
+
+    def info(self):
+        return host.json(BIN / 'ccloud', 'cluster', 'info', self.name, '-o', 'json')
+
+    def update(self, key, ok=True):
+        return host.run(BIN / 'ccloud', 'cluster', 'update', self.info()['id'], '--cmek-key-spec', key.spec(), ok=ok)
+
+    def sql(self, text, ok=True):
+        return host.run('psql', self.url, '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-c', text, ok=ok)
+
+    def await_sql(self, serves, within):
+        """How long until the cluster serves, or refuses."""
+        start = time.monotonic()
+        while time.monotonic() - start < within:
+            done = self.sql('SELECT 1', ok=False)
+            if (done.returncode == 0) == serves:
+                return time.monotonic() - start, done.stderr
+        raise AssertionError(f'after {within} s: {done.stdout}{done.stderr}')
+
+    def delete(self):
+        host.run(BIN / 'ccloud', 'cluster', 'delete', self.name, '--yes')
+
+
+class Story(unittest.TestCase):
+    def cluster(self, name, **more):
+        cluster = Cluster(name, **more)
+        self.addCleanup(cluster.delete)
+        return cluster
+
+    def test_01_seed_from_creation_to_rotation(self):
+        cluster = self.cluster('seed')
+        info = cluster.info()
+        self.assertEqual((info['plan'], info['advanced_security_add_on']), ('ADVANCED', True))
+        self.assertEqual(info['cmek_config']['status'], 'DISABLED')
+        cluster.sql('CREATE TABLE before_cmek (v STRING); INSERT INTO before_cmek VALUES (\'kept\')')
+        key = Key()
+        cluster.update(key)
+        config = cluster.info()['cmek_config']
+        self.assertEqual((config['status'], config['key_spec']['uri']), ('ENABLED', key.arn))
+        self.assertEqual(cluster.sql('SHOW CLUSTER SETTING enterprise.encryption.type;').stdout.strip(), 'AES-256-GCM')
+        for text in ('CREATE TABLE cmek_test (id INT PRIMARY KEY, data STRING);',
+                     "INSERT INTO cmek_test VALUES (1, 'encryption test');"):
+            cluster.sql(text)
+        self.assertEqual(cluster.sql('SELECT * FROM cmek_test;').stdout.strip(), '1|encryption test')
+        self.assertEqual(cluster.sql('SELECT * FROM before_cmek').stdout.strip(), 'kept')
+        key.aws('disable-key')
+        took, said = cluster.await_sql(False, 6)
+        self.assertLess(took, 5)
+        self.assertIn(key.id, said)
+        self.assertRegex(said, 'disabled')
+        info = cluster.info()
+        self.assertEqual((info['state'], info['lock']['cause']), ('LOCKED', 'KMS_DISABLED'))
+        self.nothing_left(info['id'])
+        key.aws('enable-key')
+        cluster.await_sql(True, 20)
+        self.assertEqual(cluster.sql(SQL).stdout.strip(), '1')
+        key.aws('rotate-key-on-demand')
+        cluster.update(key)
+        second = Key()
+        cluster.update(second)
+        infos = cluster.info()['cmek_config']['region_infos'][0]['key_infos']
+        self.assertEqual(infos[0]['spec']['uri'], second.arn)
+        self.assertEqual(infos[0]['status'], 'ENABLED')
+        self.assertIn(key.arn, [i['spec']['uri'] for i in infos[1:]])
+        cluster.sql('DROP TABLE cmek_test;')
+
+    def nothing_left(self, cluster_id):
+        """In a locked node no mount of the store, and no PostgreSQL, is left."""
+        node = next((host.dir / 'kh/nodes').iterdir()).name
+        for pid in subprocess.run(['pgrep', '-f', f'keyhold node .*{node}'], capture_output=True, text=True).stdout.split():
+            deadline = time.monotonic() + 20
+            while 'fuse.keyhold' in pathlib.Path(f'/proc/{pid}/mountinfo').read_text():
+                self.assertLess(time.monotonic(), deadline, 'the store is still mounted')
+
+    def test_02_plans_and_add_on_are_told(self):
+        key = Key()
+        for plan in ('BASIC', 'STANDARD'):
+            cluster = self.cluster(plan.lower(), plan=plan, add_on=False)
+            refused = cluster.update(key, ok=False)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertRegex(refused.stderr, 'ADVANCED|Advanced')
+        cluster = self.cluster('plain', add_on=False)
+        refused = cluster.update(key, ok=False)
+        self.assertIn('advanced-security-add-on', refused.stderr)
+        host.run(BIN / 'ccloud', 'cluster', 'update', 'plain', '--advanced-security-add-on')
+        cluster.update(key)
+        self.assertEqual(cluster.info()['cmek_config']['status'], 'ENABLED')
+
+    def test_03_unfit_keys_change_nothing(self):
+        cluster = self.cluster('careful')
+        unfit = {'eu-west-1': Key(region='eu-west-1'), 'kms:GenerateDataKey': Key(without='kms:GenerateDataKey'),
+                 'kms:Encrypt': Key(without='kms:Encrypt'), 'kms:Decrypt': Key(without='kms:Decrypt'),
+                 'kms:DescribeKey': Key(without='kms:DescribeKey')}
+        for named, key in unfit.items():
+            refused = cluster.update(key, ok=False)
+            self.assertNotEqual(refused.returncode, 0, named)
+            self.assertIn(named, refused.stderr)
+            self.assertEqual(cluster.info()['cmek_config']['status'], 'DISABLED')
+        cluster.sql('SELECT 1')
+
+    def test_04_revoked_policy_and_deletion_lock_and_return(self):
+        cluster = self.cluster('locks')
+        key = Key()
+        cluster.update(key)
+        cluster.sql('CREATE TABLE cmek_test (id INT PRIMARY KEY)')
+        cluster.sql('INSERT INTO cmek_test SELECT generate_series(1, 1000)')
+        key.revoke()
+        self.assertLess(cluster.await_sql(False, 6)[0], 5)
+        key.grant()
+        cluster.await_sql(True, 20)
+        self.assertEqual(cluster.sql(SQL).stdout.strip(), '1000')
+        key.aws('schedule-key-deletion', '--pending-window-in-days', '7')
+        took, said = cluster.await_sql(False, 6)
+        self.assertLess(took, 5)
+        self.assertIn('cannot be recovered', said)
+        key.aws('cancel-key-deletion')
+        key.aws('enable-key')
+        cluster.await_sql(True, 20)
+        self.assertEqual(cluster.sql(SQL).stdout.strip(), '1000')
+
+    def test_05_revoke_stays_until_a_usable_key_is_put(self):
+        cluster = self.cluster('revoked')
+        key = Key()
+        cluster.update(key)
+        cluster.sql('CREATE TABLE cmek_test (id INT PRIMARY KEY); INSERT INTO cmek_test VALUES (1)')
+        host.run(BIN / 'ccloud', 'cluster', 'cmek', 'revoke', 'revoked', '--yes')
+        self.assertLess(cluster.await_sql(False, 6)[0], 5)
+        host.stop()
+        host.start()
+        self.assertNotEqual(cluster.sql('SELECT 1', ok=False).returncode, 0)
+        self.assertEqual(cluster.info()['cmek_config']['status'], 'REVOKED')
+        cluster.update(key)
+        cluster.await_sql(True, 30)
+        self.assertEqual(cluster.sql(SQL).stdout.strip(), '1')
+
+    def test_06_rotation_under_load_fails_no_transaction(self):
+        cluster = self.cluster('busy')
+        key = Key()
+        cluster.update(key)
+        host.run('pgbench', '-i', '-s', '2', '-q', cluster.url)
+        bench = subprocess.Popen(['pgbench', '-c', '4', '-T', '8', cluster.url], env=host.env, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        key.aws('rotate-key-on-demand')
+        cluster.update(key)
+        cluster.update(Key())
+        out, err = bench.communicate(timeout=60)
+        self.assertEqual(bench.returncode, 0, err)
+        self.assertIn('number of failed transactions: 0', out)
+
+    def test_07_kills_lose_no_row(self):
+        cluster = self.cluster('kills')
+        cluster.update(Key())
+        cluster.sql('CREATE TABLE cmek_test (id SERIAL PRIMARY KEY, v INT)')
+        written = 0
+        for round_ in range(int(os.environ.get('KEYHOLD_KILL_ROUNDS', '6'))):
+            for value in range(5):
+                if cluster.sql(f'INSERT INTO cmek_test (v) VALUES ({value})', ok=False).returncode == 0:
+                    written += 1
+            pattern = ('keyhold node', 'postgres -D', 'keyhold server')[round_ % 3]
+            subprocess.run(['pkill', '-9', '-f', pattern])
+            cluster.await_sql(True, 60)
+            self.assertGreaterEqual(int(cluster.sql(SQL).stdout), written)
+
+    def test_08_nothing_to_read_on_the_disk(self):
+        cluster = self.cluster('dark')
+        cluster.update(Key())
+        word = 'XyzzyPlughMarker'
+        cluster.sql(f"CREATE TABLE secrets (v STRING); INSERT INTO secrets SELECT '{word}' || g FROM generate_series(1, 5000) g")
+        cluster.sql(f"SET work_mem = '64kB'; SELECT v FROM secrets ORDER BY v DESC OFFSET 4999; UPDATE secrets SET v = v || '{word}'")
+        cluster.sql('VACUUM FULL secrets')
+        cluster.sql(f"INSERT INTO secrets VALUES ('{word}', 'too many')", ok=False)
+        cluster.sql('CHECKPOINT', ok=False)
+        found = subprocess.run(['grep', '-rlaF', word, host.dir / 'kh'], capture_output=True, text=True).stdout
+        self.assertEqual(found, '')
+
+    def test_09_dump_and_restore_into_another_cluster(self):
+        first, second = self.cluster('origin'), self.cluster('target')
+        first.update(Key())
+        second.update(Key())
+        first.sql("CREATE TABLE cmek_test (id INT PRIMARY KEY, data STRING); INSERT INTO cmek_test SELECT g, 'row' || g FROM generate_series(1, 2000) g")
+        with tempfile.TemporaryDirectory() as dump:
+            host.run('pg_dump', first.url, '-Fc', '-f', f'{dump}/d')
+            host.run('pg_restore', '-j', '2', '--no-owner', '-d', second.url, f'{dump}/d')
+        self.assertEqual(second.sql(SQL).stdout.strip(), '2000')
+
+    def test_10_bad_input_is_one_line_and_changes_nothing(self):
+        cluster = self.cluster('hostile')
+        key = Key()
+        for spec in ('{"type":"AWS_KMS","uri":', '[' * 10_000, '{"type":"AWS_KMS"}', '{"type":"X","uri":"y"}', '{"type":1,"uri":2}',
+                     json.dumps({'type': 'AWS_KMS', 'uri': 'arn:aws:s3:::bucket'}),
+                     json.dumps({'type': 'AWS_KMS', 'uri': 'arn:aws:kms:us-east-1:111122223333:alias/a'}),
+                     json.dumps({'type': 'AWS_KMS', 'uri': key.arn + '@evil.example'}),
+                     json.dumps({'type': 'AWS_KMS', 'uri': key.arn + '\n'}),
+                     json.dumps({'type': 'NULL_KMS', 'uri': ''})):
+            done = host.run(BIN / 'ccloud', 'cluster', 'update', 'hostile', '--cmek-key-spec', spec, ok=False)
+            self.assertNotEqual(done.returncode, 0, spec[:80])
+            self.assertLessEqual(len(done.stderr.strip().splitlines()), 3, done.stderr)
+            self.assertEqual(cluster.info()['cmek_config']['status'], 'DISABLED')
+        missing = host.run(BIN / 'ccloud', 'cluster', 'info', 'nobody', ok=False)
+        self.assertNotEqual(missing.returncode, 0)
+        taken = subprocess.run([BIN / 'keyhold', 'start', '--dir', host.dir / 'kh', '--background'], capture_output=True, text=True)
+        self.assertNotEqual(taken.returncode, 0)
+        actions = {entry['action'] for entry in host.json(BIN / 'ccloud', 'audit', 'list', '-o', 'json')}
+        self.assertIn('AUDIT_LOG_ACTION_CREATE_CLUSTER', actions)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
