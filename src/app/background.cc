@@ -64,7 +64,7 @@ Status RunUntilReady(bool background, const std::function<Status(const Ready&)>&
     RunAsDaemon(pipe_ends[1], service);
   }
   close(pipe_ends[1]);
-  const Status status = AwaitReady(pipe_ends[0], child);
+  Status status = AwaitReady(pipe_ends[0], child);
   close(pipe_ends[0]);
   return status;
 }

@@ -31,7 +31,7 @@ void Say(const std::string& line) {
 Status AwaitFree(const std::string& address) {
   constexpr int kTries = 50;
   for (int i = 0; i < kTries; ++i) {
-    const Status status = CheckFree(address);
+    Status status = CheckFree(address);
     if (status.ok() || CauseOf(status) != Cause::kUnavailable) return status;
     absl::SleepFor(absl::Milliseconds(100));
   }
