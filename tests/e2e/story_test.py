@@ -47,6 +47,15 @@ class Host:
             raise AssertionError(f'{words} ended with {done.returncode}: {done.stdout}{done.stderr}')
         return done
 
+    def processes(self, kind):
+        """This host's processes of a kind: by their arguments, a node's PostgreSQL by its parent."""
+        everyone = subprocess.run(['ps', '-eo', 'pid=,ppid=,args='], capture_output=True, text=True).stdout.splitlines()
+        rows = [(int(p), int(pp), args) for p, pp, args in (line.split(None, 2) for line in everyone)]
+        if kind == 'postgres':
+            nodes = self.processes('node')
+            return [pid for pid, parent, args in rows if parent in nodes and '/bin/postgres' in args]
+        return [pid for pid, _, args in rows if f'keyhold {kind} ' in args and str(self.dir) in args]
+
     def json(self, *words):
         return json.loads(self.run(*words).stdout)
 
@@ -266,8 +275,9 @@ class Story(unittest.TestCase):
             for value in range(5):
                 if cluster.sql(f'INSERT INTO cmek_test (v) VALUES ({value})', ok=False).returncode == 0:
                     written += 1
-            pattern = ('keyhold node', 'postgres -D', 'keyhold server')[round_ % 3]
-            subprocess.run(['pkill', '-9', '-f', pattern])
+            victim = ('node', 'postgres', 'server')[round_ % 3]
+            for pid in host.processes(victim):
+                os.kill(pid, signal.SIGKILL)
             cluster.await_sql(True, 60)
             self.assertGreaterEqual(int(cluster.sql(SQL).stdout), written)
 
