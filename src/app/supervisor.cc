@@ -168,7 +168,11 @@ StatusOr<std::string> ProcessSupervisor::Start(const ChildSpec& spec) {
   Child& child = children_.back();
   child.spec = spec;
   KEYHOLD_RETURN_IF_ERROR(Spawn(child));
-  return AwaitReady(child);
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string address, AwaitReady(child));
+  // Started again, it must be found where its users know it, not on another free port.
+  const auto listen = std::find(child.spec.arguments.begin(), child.spec.arguments.end(), "--listen");
+  if (listen != child.spec.arguments.end()) *std::next(listen) = address;
+  return address;
 }
 
 void ProcessSupervisor::Reap(Child& child) {
