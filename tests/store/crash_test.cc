@@ -114,7 +114,9 @@ class Crashes : public testing::StoreFixture, public ::testing::WithParamInterfa
   void CrashAndLook() {
     const TempFile after;
     ASSERT_NO_FATAL_FAILURE(Put(forgetful_posix_.Crash(random_), after.fd()));
-    auto opened = File::Open(context_, after.fd());
+    ForgetfulPosix quick;
+    const Context context{quick, crypto::SystemRandom(), keys_, counter_};
+    auto opened = File::Open(context, after.fd());
     ASSERT_TRUE(opened.ok()) << opened.status();
     File& file = **opened;
     for (const auto& [block, contents] : may_) {
@@ -127,7 +129,7 @@ class Crashes : public testing::StoreFixture, public ::testing::WithParamInterfa
     ASSERT_TRUE(file.Sync(after.fd(), true).ok());
     for (int i = 0; i < 4 && file.HasUnsealed(); ++i) ASSERT_TRUE(file.Seal(after.fd()).ok());
     EXPECT_FALSE(file.HasUnsealed());
-    auto again = File::Open(context_, after.fd());
+    auto again = File::Open(context, after.fd());
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(ReadBlock(**again, after.fd(), block), fresh);
   }
