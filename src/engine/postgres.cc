@@ -1,17 +1,16 @@
 #include "engine/postgres.h"
 
-#include <pwd.h>
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 
 namespace keyhold::engine {
@@ -22,6 +21,8 @@ namespace fs = std::filesystem;
 constexpr absl::Duration kReadyWithin = absl::Minutes(30);  // crash recovery may have much to do
 constexpr absl::Duration kReadyPoll = absl::Milliseconds(20);
 constexpr absl::Duration kImmediateWithin = absl::Seconds(5);
+constexpr absl::Duration kInitWithin = absl::Minutes(10);
+constexpr absl::Duration kBootstrapWithin = absl::Minutes(1);
 
 // What keeps data inside the mount and out of the log, and what suits a store: commits are one O_DSYNC write
 // each.
@@ -48,27 +49,33 @@ log_autovacuum_min_duration = -1
 // Peer: the unprivileged user alone is mapped to the superuser.
 constexpr char kHba[] = "local all keyhold peer map=keyhold\nlocal all all scram-sha-256\n";
 
-std::string Identifier(const std::string& name) {
-  return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
+Status GiveTo(const std::string& path, const OsUser& user) {
+  return lchown(path.c_str(), user.uid, user.gid) == 0 ? OkStatus() : ErrnoError(errno, "chown " + path);
 }
 
-std::string Literal(const std::string& text) {
-  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
+// A new file in place of what is there: we are root, and a link that PostgreSQL's user made is not followed.
+Status WriteText(const std::string& path, const std::string& text, const OsUser& owner) {
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoError(errno, "replacing " + path);
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return ErrnoError(errno, "writing " + path);
+  const ssize_t written = write(fd, text.data(), text.size());
+  const bool given = written == static_cast<ssize_t>(text.size()) && fchown(fd, owner.uid, owner.gid) == 0;
+  const int error = written >= 0 && static_cast<size_t>(written) < text.size() ? ENOSPC : errno;
+  close(fd);
+  return given ? OkStatus() : ErrnoError(error, "writing " + path);
 }
 
-Status WriteText(const fs::path& path, const std::string& text) {
-  std::ofstream out(path, std::ios::trunc);
-  out << text;
-  out.close();
-  return out ? OkStatus() : ErrnoError(errno, "writing " + path.string());
+Status SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoError(errno, "opening " + path);
+  const int error = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  return error == 0 ? OkStatus() : ErrnoError(error, "syncing " + path);
 }
 
-Status GiveTo(const std::string& path, const std::string& user) {
-  const passwd* entry = getpwnam(user.c_str());  // NOLINT(concurrency-mt-unsafe): one engine per process
-  if (entry == nullptr)
-    return Error(Cause::kNotFound, "there is no user " + user + "; install postgresql-15");
-  return chown(path.c_str(), entry->pw_uid, entry->pw_gid) == 0 ? OkStatus()
-                                                                : ErrnoError(errno, "chown " + path);
+// A name that may hold anything, as a connection string that holds nothing else.
+std::string ConnectionString(const std::string& database) {
+  return absl::StrCat("dbname='", absl::StrReplaceAll(database, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
 }
 
 }  // namespace
@@ -77,14 +84,15 @@ std::string Postgres::SocketPath(const std::string& socket_dir) { return socket_
 
 StatusOr<std::unique_ptr<Postgres>> Postgres::Start(const PostgresOptions& options,
                                                     std::function<void()> on_exit) {
-  std::unique_ptr<Postgres> postgres(new Postgres(options));
+  KEYHOLD_ASSIGN_OR_RETURN(const OsUser user, FindOsUser(options.user));
+  std::unique_ptr<Postgres> postgres(new Postgres(options, user));
   std::error_code ignored;
   if (!fs::exists(options.root + "/data/PG_VERSION", ignored))
     KEYHOLD_RETURN_IF_ERROR(postgres->Initialize());
   KEYHOLD_RETURN_IF_ERROR(postgres->Configure());
   KEYHOLD_RETURN_IF_ERROR(postgres->Launch(std::move(on_exit)));
   KEYHOLD_RETURN_IF_ERROR(postgres->AwaitReady());
-  KEYHOLD_RETURN_IF_ERROR(postgres->Bootstrap());
+  KEYHOLD_RETURN_IF_ERROR(postgres->Sql(BootstrapScript(), "postgres", kBootstrapWithin).status());
   return postgres;
 }
 
@@ -96,43 +104,41 @@ Status Postgres::Initialize() {
   std::error_code error;
   fs::remove_all(fresh, error);
   if (mkdir(fresh.c_str(), 0700) != 0) return ErrnoError(errno, "making " + fresh);
-  KEYHOLD_RETURN_IF_ERROR(GiveTo(fresh, options_.user));
+  KEYHOLD_RETURN_IF_ERROR(GiveTo(fresh, user_));
   Command initdb{{options_.bin_dir + "/initdb", "-D", fresh, "-U", "keyhold", "--encoding=UTF8",
                   "--locale=C.UTF-8", "--data-checksums", "--auth-local=peer", "--auth-host=reject"},
                  options_.user,
                  fresh,
                  "",
                  SIGKILL};
-  KEYHOLD_RETURN_IF_ERROR(RunToEnd(initdb).status());
-  if (rename(fresh.c_str(), (options_.root + "/data").c_str()) != 0)
-    return ErrnoError(errno, "placing the data directory");
-  sync();
-  return OkStatus();
+  KEYHOLD_RETURN_IF_ERROR(RunToEnd(initdb, kInitWithin).status());
+  // initdb has synced what is in it.
+  if (rename(fresh.c_str(), data().c_str()) != 0) return ErrnoError(errno, "placing the data directory");
+  return SyncDirectory(options_.root);
 }
 
 Status Postgres::Configure() {
-  const std::string data = options_.root + "/data";
+  // The store is locked by us: who still works on it has lost its engine.
+  KEYHOLD_RETURN_IF_ERROR(EndProcessesIn(data(), user_));
   KEYHOLD_RETURN_IF_ERROR(
-      WriteText(data + "/postgresql.conf",
-                absl::StrCat(kSettings, "unix_socket_directories = '", options_.socket_dir, "'\n")));
-  KEYHOLD_RETURN_IF_ERROR(WriteText(data + "/pg_hba.conf", kHba));
+      WriteText(data() + "/postgresql.conf",
+                absl::StrCat(kSettings, "unix_socket_directories = '", options_.socket_dir, "'\n"), user_));
+  KEYHOLD_RETURN_IF_ERROR(WriteText(data() + "/pg_hba.conf", kHba, user_));
   KEYHOLD_RETURN_IF_ERROR(
-      WriteText(data + "/pg_ident.conf", absl::StrCat("keyhold ", options_.user, " keyhold\n")));
-  for (const char* name : {"/postgresql.conf", "/pg_hba.conf", "/pg_ident.conf"}) {
-    KEYHOLD_RETURN_IF_ERROR(GiveTo(data + name, options_.user));
-  }
-  // The store is locked by us: whoever left these is gone, and their process id may be another's now.
-  for (const std::string& stale : {data + "/postmaster.pid", SocketPath(options_.socket_dir),
+      WriteText(data() + "/pg_ident.conf", absl::StrCat("keyhold ", options_.user, " keyhold\n"), user_));
+  // Whoever left these is gone, and their process id may be another's now.
+  for (const std::string& stale : {data() + "/postmaster.pid", SocketPath(options_.socket_dir),
                                    SocketPath(options_.socket_dir) + ".lock"}) {
     unlink(stale.c_str());
   }
-  return GiveTo(options_.socket_dir, options_.user);
+  return GiveTo(options_.socket_dir, user_);
 }
 
 Status Postgres::Launch(std::function<void()> on_exit) {
-  const std::string data = options_.root + "/data";
-  const Command command{{options_.bin_dir + "/postgres", "-D", data}, options_.user, data, "", SIGQUIT};
-  KEYHOLD_ASSIGN_OR_RETURN(process_, Process::Start(command, std::move(on_exit)));
+  const Command command{{options_.bin_dir + "/postgres", "-D", data()}, options_.user, data(), "", SIGQUIT};
+  KEYHOLD_ASSIGN_OR_RETURN(process_, Process::Start(command, [this, on_exit = std::move(on_exit)] {
+                             if (!stopping_) on_exit();
+                           }));
   return OkStatus();
 }
 
@@ -140,7 +146,7 @@ Status Postgres::Launch(std::function<void()> on_exit) {
 Status Postgres::AwaitReady() {
   const absl::Time until = absl::Now() + kReadyWithin;
   while (absl::Now() < until) {
-    std::ifstream in(options_.root + "/data/postmaster.pid");
+    std::ifstream in(data() + "/postmaster.pid");
     std::string line;
     for (int i = 0; i < 8 && std::getline(in, line); ++i) {
     }
@@ -155,77 +161,32 @@ Status Postgres::AwaitReady() {
 
 void Postgres::Stop(absl::Duration deadline) {
   if (process_ == nullptr) return;
+  stopping_ = true;
   process_->Signal(SIGINT);
   if (!process_->WaitFor(deadline)) {
     process_->Signal(SIGQUIT);
-    if (!process_->WaitFor(kImmediateWithin)) kill(-process_->pid(), SIGKILL);
+    process_->WaitFor(kImmediateWithin);
   }
   process_.reset();
+  if (const Status ended = EndProcessesIn(data(), user_); !ended.ok()) {
+    spdlog::error("engine: {}", std::string(ended.message()));
+  }
 }
 
-StatusOr<std::string> Postgres::Sql(const std::string& script, const std::string& database) {
-  Command psql{{options_.psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", options_.socket_dir,
-                "-U", "keyhold", "-d", database, "-f", "-"},
-               options_.user,
-               "/",
-               script,
-               SIGKILL};
-  return RunToEnd(psql);
-}
-
-Status Postgres::Bootstrap() {
-  return Sql(R"(SET client_min_messages = error;
-SELECT 'CREATE ROLE admin NOLOGIN CREATEDB CREATEROLE' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'admin') \gexec
-SELECT 'CREATE DATABASE defaultdb OWNER admin' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'defaultdb') \gexec
-)")
-      .status();
+StatusOr<std::string> Postgres::Sql(const std::string& script, const std::string& database,
+                                    absl::Duration time) {
+  const Command psql{
+      {options_.psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-h",
+       options_.socket_dir, "-U", "keyhold", "-d", ConnectionString(database), "-f", "-"},
+      options_.user,
+      "/",
+      script,
+      SIGKILL};
+  return RunToEnd(psql, time);
 }
 
 Status Postgres::ApplyUsers(const std::vector<SqlUser>& users) {
-  std::string script = "SET client_min_messages = error;\n";
-  std::string wanted = "''";
-  for (const SqlUser& user : users) {
-    if (user.verifier.rfind("SCRAM-SHA-256$", 0) != 0) {
-      return Error(Cause::kInvalidArgument,
-                   "the password of " + user.name + " is not a SCRAM-SHA-256 verifier");
-    }
-    absl::StrAppend(&wanted, ", ", Literal(user.name));
-    absl::StrAppend(&script, "SELECT format('CREATE ROLE %I', ", Literal(user.name),
-                    ") WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ", Literal(user.name),
-                    ") \\gexec\n", "ALTER ROLE ", Identifier(user.name),
-                    " LOGIN CREATEDB CREATEROLE PASSWORD ", Literal(user.verifier), ";\nGRANT admin TO ",
-                    Identifier(user.name), ";\nCOMMENT ON ROLE ", Identifier(user.name), " IS 'keyhold';\n");
-  }
-  KEYHOLD_RETURN_IF_ERROR(Sql(script).status());
-  KEYHOLD_ASSIGN_OR_RETURN(
-      const std::string gone,
-      Sql(absl::StrCat(
-          "SELECT rolname FROM pg_roles r WHERE shobj_description(r.oid, 'pg_authid') = 'keyhold' AND "
-          "rolname NOT IN (",
-          wanted, ");\n")));
-  if (gone.empty()) return OkStatus();
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string databases,
-                           Sql("SELECT datname FROM pg_database WHERE datallowconn;\n"));
-  const std::vector<std::string> roles = absl::StrSplit(gone, '\n', absl::SkipEmpty());
-  std::string drops;
-  for (const std::string& role : roles) {
-    absl::StrAppend(&drops, "ALTER ROLE ", Identifier(role),
-                    " NOLOGIN;\nSELECT pg_terminate_backend(pid) FROM ",
-                    "pg_stat_activity WHERE usename = ", Literal(role), ";\n");
-  }
-  KEYHOLD_RETURN_IF_ERROR(Sql(drops).status());
-  drops.clear();
-  for (const std::string& role : roles) {
-    absl::StrAppend(&drops, "REASSIGN OWNED BY ", Identifier(role), " TO admin;\nDROP OWNED BY ",
-                    Identifier(role), ";\n");
-  }
-  for (const std::string& database :
-       std::vector<std::string>(absl::StrSplit(databases, '\n', absl::SkipEmpty()))) {
-    KEYHOLD_RETURN_IF_ERROR(Sql(drops, database).status());
-  }
-  std::string last;
-  for (const std::string& role : roles) absl::StrAppend(&last, "DROP ROLE ", Identifier(role), ";\n");
-  return Sql(last).status();
+  return engine::ApplyUsers([this](const auto&... arguments) { return Sql(arguments...); }, users);
 }
 
 }  // namespace keyhold::engine
