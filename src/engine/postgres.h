@@ -46,10 +46,11 @@ class Postgres {
   void Stop(absl::Duration deadline);
 
   // SQL users are these and no others: made as members of `admin`, changed, or dropped with their sessions
-  // ended and what they own given to `admin`. Roles that were made in SQL are left alone. Takes kUsersWithin
-  // at most: where a session locks what a removed user owns, the user cannot log in from now on, and a later
-  // call drops it. kInvalidArgument: a name or a verifier, and nothing has changed; kUnavailable: a session
-  // locks a user that is to be changed, and nothing has changed: call again.
+  // ended and what they own given to `admin`. Roles that were made in SQL are left alone. Takes kMakeWithin
+  // and kDropWithin at most, and waits for a session's lock no longer than kUserLockTimeout: a removed user
+  // whose tables a session locks cannot log in from now on, and is dropped by a later call. kInvalidArgument:
+  // a name or a verifier, and nothing has changed; kUnavailable: a session locks a user that is to be
+  // changed, and nothing has changed: call again.
   Status ApplyUsers(const std::vector<SqlUser>& users);
 
   // SOCKET_DIR/.s.PGSQL.5432

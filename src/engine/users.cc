@@ -8,6 +8,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -41,13 +42,22 @@ UPDATE pg_authid SET rolsuper = true WHERE NOT rolsuper AND
 COMMIT;
 )";
 
-// Sessions log nothing below FATAL: RAISE LOG would bring rows there. Users may not change it.
+// Sessions log nothing below FATAL: RAISE LOG would bring rows there, and users may not change it. The roles
+// that are ours are in a table that users cannot reach; before there was one, they were marked by a comment.
 constexpr char kBasics[] = R"(SELECT 'CREATE ROLE admin NOLOGIN CREATEDB CREATEROLE'
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'admin') \gexec
 SELECT 'CREATE DATABASE defaultdb OWNER admin'
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'defaultdb') \gexec
 ALTER ROLE ALL SET log_min_messages = fatal;
+CREATE SCHEMA IF NOT EXISTS keyhold;
+CREATE TABLE IF NOT EXISTS keyhold.sql_users AS
+  SELECT oid AS role FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = 'keyhold' AND NOT rolsuper;
+CREATE UNIQUE INDEX IF NOT EXISTS sql_users_role ON keyhold.sql_users (role);
 )";
+
+// Roles that a user has dropped.
+constexpr char kForget[] =
+    "DELETE FROM keyhold.sql_users WHERE NOT EXISTS (SELECT FROM pg_roles WHERE oid = role);\n";
 
 // Backslashes stand for themselves: kPrelude sees to it.
 std::string Literal(const std::string& text) {
@@ -85,21 +95,19 @@ std::string MakeScript(const SqlUser& user) {
       " AND rolcanlogin AND rolcreatedb AND rolcreaterole) \\gexec\nSELECT format('GRANT admin TO %I', ",
       name,
       ") WHERE NOT EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'admin'::regrole AND member = (SELECT "
-      "oid "
-      "FROM pg_roles WHERE rolname = ",
-      name, ")) \\gexec\nSELECT format('COMMENT ON ROLE %I IS %L', ", name,
-      ", 'keyhold') WHERE (SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = ", name,
-      ") IS DISTINCT FROM 'keyhold' \\gexec\n");
+      "oid FROM pg_roles WHERE rolname = ",
+      name, ")) \\gexec\nINSERT INTO keyhold.sql_users SELECT oid FROM pg_roles WHERE rolname = ", name,
+      " ON CONFLICT DO NOTHING;\n");
 }
 
-// The roles that are marked as ours and not wanted. A user can mark any role but a superuser.
+// The roles that are ours and not wanted.
 std::string UnwantedRoles(const std::vector<SqlUser>& users) {
-  std::string wanted = "'admin'";
+  std::string wanted = "''";
   for (const SqlUser& user : users) absl::StrAppend(&wanted, ", ", Literal(user.name));
   return absl::StrCat(
-      "(SELECT oid, rolname, rolcanlogin FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = 'keyhold' "
-      "AND NOT rolsuper AND "
-      "rolname !~ '^pg_' AND rolname NOT IN (",
+      "(SELECT oid, rolname, rolcanlogin FROM pg_roles JOIN keyhold.sql_users ON role = oid WHERE NOT "
+      "rolsuper "
+      "AND rolname NOT IN (",
       wanted, ")) AS unwanted");
 }
 
@@ -108,32 +116,42 @@ std::string ShutOutScript(const std::string& unwanted) {
                       " WHERE rolcanlogin \\gexec\n");
 }
 
-// Ends their sessions and prints the databases where unwanted roles may own something, or nothing where there
-// are no such roles: names in hexadecimal, for they may hold anything.
+// Ends their sessions and prints a line of two words for each of them, and for each database where they may
+// own something: its name in hexadecimal, for it may hold anything.
 std::string EndSessionsScript(const std::string& unwanted) {
   // In the list and not in the condition, which may be tried on every session before the join.
-  return absl::StrCat(
-      "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN ", unwanted,
-      " ON usesysid = unwanted.oid \\gset\n",
-      "SELECT encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database WHERE datallowconn AND EXISTS "
-      "(SELECT FROM ",
-      unwanted, ");\n");
+  return absl::StrCat("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN ", unwanted,
+                      " ON usesysid = unwanted.oid \\gset\nSELECT 'role ' || oid FROM ", unwanted,
+                      ";\nSELECT 'database ' || encode(convert_to(datname, 'UTF8'), 'hex') FROM pg_database "
+                      "WHERE datallowconn;\n");
 }
 
-std::string DisownScript(const std::string& unwanted) {
-  return absl::StrCat("SELECT format('REASSIGN OWNED BY %I TO admin', rolname) FROM ", unwanted,
-                      " \\gexec\nSELECT format('DROP OWNED BY %I', rolname) FROM ", unwanted, " \\gexec\n");
+struct Leavings {
+  std::vector<std::string> roles;      // their oids
+  std::vector<std::string> databases;  // their names
+};
+
+Leavings ParseLeavings(const std::string& output) {
+  Leavings leavings;
+  for (absl::string_view line : absl::StrSplit(output, '\n')) {
+    if (absl::ConsumePrefix(&line, "role ")) leavings.roles.emplace_back(line);
+    if (absl::ConsumePrefix(&line, "database ")) leavings.databases.push_back(absl::HexStringToBytes(line));
+  }
+  return leavings;
 }
 
 // They are shut out already. What cannot be dropped now, because a session locks it, is left to a later call.
-Status Drop(const RunSql& sql, const std::string& unwanted, const std::string& databases, absl::Time until) {
-  const std::vector<std::string> names = absl::StrSplit(databases, '\n', absl::SkipEmpty());
-  for (const std::string& name : names) {
-    KEYHOLD_RETURN_IF_ERROR(
-        sql(Prelude() + DisownScript(unwanted), absl::HexStringToBytes(name), until - absl::Now()).status());
+Status Drop(const RunSql& sql, const Leavings& leavings) {
+  const absl::Time until = absl::Now() + kDropWithin;
+  const std::string from = absl::StrCat("rolname) FROM pg_roles WHERE oid IN (",
+                                        absl::StrJoin(leavings.roles, ", "), ") \\gexec\n");
+  for (const std::string& database : leavings.databases) {
+    KEYHOLD_RETURN_IF_ERROR(sql(absl::StrCat(Prelude(), "SELECT format('REASSIGN OWNED BY %I TO admin', ",
+                                             from, "SELECT format('DROP OWNED BY %I', ", from),
+                                database, until - absl::Now())
+                                .status());
   }
-  return sql(absl::StrCat(Prelude(), "SELECT format('DROP ROLE %I', rolname) FROM ", unwanted, " \\gexec\n"),
-             "postgres", until - absl::Now())
+  return sql(absl::StrCat(Prelude(), "SELECT format('DROP ROLE %I', ", from), "postgres", until - absl::Now())
       .status();
 }
 
@@ -142,17 +160,17 @@ Status Drop(const RunSql& sql, const std::string& unwanted, const std::string& d
 std::string BootstrapScript() { return absl::StrCat(kPrelude, kBasics, kConfine); }
 
 Status ApplyUsers(const RunSql& sql, const std::vector<SqlUser>& users) {
-  std::string script = Prelude() + "BEGIN;\n";
+  std::string script = Prelude() + "BEGIN;\n" + kForget;
   for (const SqlUser& user : users) {
     KEYHOLD_RETURN_IF_ERROR(Check(user));
     script += MakeScript(user);
   }
-  const absl::Time until = absl::Now() + kUsersWithin;
   const std::string unwanted = UnwantedRoles(users);
   absl::StrAppend(&script, ShutOutScript(unwanted), "COMMIT;\n", EndSessionsScript(unwanted));
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string databases, sql(script, "postgres", kUsersWithin));
-  if (databases.empty()) return OkStatus();
-  if (const Status dropped = Drop(sql, unwanted, databases, until); !dropped.ok()) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string output, sql(script, "postgres", kMakeWithin));
+  const Leavings leavings = ParseLeavings(output);
+  if (leavings.roles.empty()) return OkStatus();
+  if (const Status dropped = Drop(sql, leavings); !dropped.ok()) {
     spdlog::warn("engine: a removed SQL user is shut out, and dropped later: {}",
                  std::string(dropped.message()));
   }

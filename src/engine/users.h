@@ -24,12 +24,14 @@ struct SqlUser {
 using RunSql = std::function<StatusOr<std::string>(const std::string& script, const std::string& database,
                                                    absl::Duration time)>;
 
-// How long a session may wait for one lock, and how long ApplyUsers may take in all.
+// How long ApplyUsers waits for one lock that a session holds, and how long it may take: to make and shut out
+// users on a machine that is slow, and to drop what the removed ones own.
 inline constexpr absl::Duration kUserLockTimeout = absl::Milliseconds(500);
-inline constexpr absl::Duration kUsersWithin = absl::Seconds(3);
+inline constexpr absl::Duration kMakeWithin = absl::Seconds(10);
+inline constexpr absl::Duration kDropWithin = absl::Seconds(3);
 
-// The scripts that Postgres::Start runs: the role `admin`, the database `defaultdb`, and what a CREATEROLE is
-// not to reach. May be run again.
+// What Postgres::Start runs in the database `postgres`, each time: the role `admin`, the database
+// `defaultdb`, our list of the roles that are SQL users, and what a CREATEROLE is not to reach.
 std::string BootstrapScript();
 
 // As Postgres::ApplyUsers().

@@ -25,6 +25,8 @@ Session::Session(const std::string& socket_dir, const std::string& user, const s
   const char* values[] = {socket_dir.c_str(), user.c_str(), password.c_str(),
                           database.c_str(),   "10",         nullptr};
   connection_ = PQconnectdbParams(names, values, 0);
+  PQsetNoticeProcessor(
+      connection_, [](void*, const char*) {}, nullptr);
 }
 
 Answer Session::Ask(const std::string& sql) {

@@ -30,7 +30,7 @@ class PostgresTest : public EngineTest {
  protected:
   std::string data() const { return options_.root + "/data"; }
   void StartWithAlice() {
-    Start();
+    ASSERT_NO_FATAL_FAILURE(Start());
     ASSERT_TRUE(postgres_->ApplyUsers({{"alice", kVerifier}}).ok());
   }
 };

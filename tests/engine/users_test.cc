@@ -119,14 +119,13 @@ TEST_F(Users, ThatWereGivenFilesOrProgramsLoseThemAtTheNextStart) {
   EXPECT_NE(Login("alice").Ask("COPY (SELECT 1) TO PROGRAM 'cat >/dev/null'").error, "");
 }
 
-// A user may make roles, databases and comments of any name, and set what a session of a database starts
+// A user may make roles and databases of any name, and set what a session of a database starts
 // with.
 TEST_F(Users, AreDroppedWhateverTheyHaveMade) {
-  Apply({{"alice", kVerifier}, {"mallory", kVerifier}});
+  Apply({{"alice", kVerifier}, {"carol", kVerifier}, {"mallory", kVerifier}});
   Session mallory = Login("mallory");
   for (const char* sql :
-       {"CREATE ROLE \"x\nkeyhold\nadmin\"", "COMMENT ON ROLE \"x\nkeyhold\nadmin\" IS 'keyhold'",
-        "COMMENT ON ROLE admin IS 'keyhold'", "CREATE DATABASE \"host=/nonexistent dbname=x\"",
+       {"ALTER ROLE carol RENAME TO \"x\nkeyhold\nadmin\"", "CREATE DATABASE \"host=/nonexistent dbname=x\"",
         "CREATE DATABASE \"new\nline\"", "CREATE DATABASE \"it's \\ \"\"quoted\"\"\"",
         "CREATE DATABASE readonly", "ALTER DATABASE readonly SET default_transaction_read_only = on",
         "ALTER DATABASE readonly SET role = 'mallory'",
@@ -144,6 +143,35 @@ TEST_F(Users, AreDroppedWhateverTheyHaveMade) {
   EXPECT_EQ(Roles(), "admin\nalice\nkeyhold\n");
   Apply({{"alice", kVerifier}, {"carol", kVerifier}});
   EXPECT_EQ(Login("carol").Ask("SELECT 1").value, "1");
+}
+
+TEST_F(Users, CannotHideFromTheirRemovalOrHaveOthersRemoved) {
+  Apply({{"alice", kVerifier}, {"mallory", kVerifier}});
+  Session mallory = Login("mallory", kPassword, "postgres");
+  EXPECT_EQ(
+      mallory.Ask("CREATE ROLE app; COMMENT ON ROLE app IS 'keyhold'; COMMENT ON ROLE mallory IS ''").error,
+      "");
+  EXPECT_NE(mallory.Ask("DELETE FROM keyhold.sql_users").error, "");
+  EXPECT_NE(mallory.Ask("SELECT * FROM keyhold.sql_users").error, "");
+  Start();
+  Apply({{"alice", kVerifier}});
+  EXPECT_EQ(Roles(), "admin\nalice\napp\nkeyhold\n");
+}
+
+TEST_F(Users, ThatAUserDroppedAreMadeAgainAndForgotten) {
+  Apply({{"alice", kVerifier}, {"bob", kVerifier}});
+  EXPECT_EQ(Login("alice").Ask("DROP ROLE bob").error, "");
+  Apply({{"alice", kVerifier}, {"bob", kVerifier}});
+  EXPECT_EQ(Login("bob").Ask("SELECT 1").value, "1");
+  EXPECT_EQ(AsSuperuser("SELECT count(*) FROM keyhold.sql_users;"), "2\n");
+}
+
+TEST_F(Users, OfAClusterThatMarkedThemByACommentAreStillOurs) {
+  Apply({{"alice", kVerifier}, {"bob", kVerifier}});
+  AsSuperuser("DROP SCHEMA keyhold CASCADE; COMMENT ON ROLE bob IS 'keyhold';");
+  Start();
+  Apply({{"alice", kVerifier}});
+  EXPECT_EQ(Roles(), "admin\nalice\nkeyhold\n");
 }
 
 // The node waits for this call, and proves its key again only afterwards.
