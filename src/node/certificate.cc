@@ -11,11 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <utility>
 #include <vector>
+
+#include "absl/strings/ascii.h"
 
 namespace keyhold::node {
 namespace {
@@ -38,13 +43,18 @@ using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
 
 Status Failed(const char* what) { return Error(Cause::kInternal, std::string("OpenSSL failed at ") + what); }
 
-void AddExtension(X509* certificate, X509* issuer, int nid, const std::string& value) {
+using Extensions = std::vector<std::pair<int, std::string>>;
+
+Status AddExtensions(X509* certificate, X509* issuer, const Extensions& extensions) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
-  if (extension == nullptr) return;
-  X509_add_ext(certificate, extension, -1);
-  X509_EXTENSION_free(extension);
+  for (const auto& [nid, value] : extensions) {
+    X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
+    const bool added = extension != nullptr && X509_add_ext(certificate, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    if (!added) return Failed(OBJ_nid2ln(nid));
+  }
+  return OkStatus();
 }
 
 // A certificate for `key` named `name`, valid from yesterday: clocks differ. `issuer` null: signed by itself.
@@ -119,9 +129,10 @@ Status MakeAuthority(const std::string& dir, const Clock& clock) {
   const PrivateKey key(EVP_EC_gen("P-256"));
   const X509Ptr certificate =
       NewCertificate(key.get(), "Keyhold node authority", clock, kAuthorityDays, nullptr);
-  AddExtension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
-  AddExtension(certificate.get(), certificate.get(), NID_key_usage, "critical,keyCertSign");
-  AddExtension(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash");
+  KEYHOLD_RETURN_IF_ERROR(AddExtensions(certificate.get(), certificate.get(),
+                                        {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+                                         {NID_key_usage, "critical,keyCertSign"},
+                                         {NID_subject_key_identifier, "hash"}}));
   if (X509_sign(certificate.get(), key.get(), EVP_sha256()) == 0) return Failed("signing the authority");
   KEYHOLD_RETURN_IF_ERROR(WriteFile(dir + "/ca-key.pem", PemOf(key.get()), 0600));
   return WriteFile(dir + "/ca.pem", PemOf(certificate.get()), 0644);
@@ -130,38 +141,53 @@ Status MakeAuthority(const std::string& dir, const Clock& clock) {
 std::string Names() {
   std::string names = "DNS:localhost,IP:127.0.0.1,IP:::1";
   std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0')
-    names += std::string(",DNS:") + host.data();
+  // A name of any other form would be read as further names, or as none.
+  const auto fits = [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '-' || c == '.' || c == '_';
+  };
+  const std::string name = gethostname(host.data(), host.size() - 1) == 0 ? host.data() : "";
+  if (!name.empty() && std::all_of(name.begin(), name.end(), fits)) names += ",DNS:" + name;
   return names;
 }
 
-Status MakeLeaf(const std::string& dir, const Clock& clock) {
-  const X509Ptr authority = ReadCertificate(dir + "/ca.pem");
-  const PrivateKey authority_key = ReadKey(dir + "/ca-key.pem");
-  if (authority == nullptr || authority_key == nullptr) {
-    return Error(Cause::kCorrupt,
-                 dir +
-                     "/ca.pem or ca-key.pem is damaged; remove both to make new ones, and have "
-                     "clients fetch the new CA with ccloud cluster cert");
-  }
+struct Authority {
+  X509Ptr certificate;
+  PrivateKey key;
+};
+
+StatusOr<Authority> ReadAuthority(const std::string& dir) {
+  Authority authority{ReadCertificate(dir + "/ca.pem"), ReadKey(dir + "/ca-key.pem")};
+  if (authority.certificate != nullptr && authority.key != nullptr &&
+      X509_check_private_key(authority.certificate.get(), authority.key.get()) == 1)
+    return authority;
+  return Error(Cause::kCorrupt,
+               dir +
+                   "/ca.pem or ca-key.pem is damaged; remove both to make new ones, and have "
+                   "clients fetch the new CA with ccloud cluster cert");
+}
+
+Status MakeLeaf(const std::string& dir, const Authority& authority, const Clock& clock) {
   const PrivateKey key(EVP_EC_gen("P-256"));
-  const X509Ptr certificate = NewCertificate(key.get(), "Keyhold gateway", clock, kLeafDays, authority.get());
-  AddExtension(certificate.get(), authority.get(), NID_basic_constraints, "critical,CA:FALSE");
-  AddExtension(certificate.get(), authority.get(), NID_key_usage, "critical,digitalSignature");
-  AddExtension(certificate.get(), authority.get(), NID_ext_key_usage, "serverAuth");
-  AddExtension(certificate.get(), authority.get(), NID_subject_alt_name, Names());
-  AddExtension(certificate.get(), authority.get(), NID_authority_key_identifier, "keyid");
-  if (X509_sign(certificate.get(), authority_key.get(), EVP_sha256()) == 0)
+  const X509Ptr certificate =
+      NewCertificate(key.get(), "Keyhold gateway", clock, kLeafDays, authority.certificate.get());
+  KEYHOLD_RETURN_IF_ERROR(AddExtensions(certificate.get(), authority.certificate.get(),
+                                        {{NID_basic_constraints, "critical,CA:FALSE"},
+                                         {NID_key_usage, "critical,digitalSignature"},
+                                         {NID_ext_key_usage, "serverAuth"},
+                                         {NID_subject_alt_name, Names()},
+                                         {NID_authority_key_identifier, "keyid"}}));
+  if (X509_sign(certificate.get(), authority.key.get(), EVP_sha256()) == 0)
     return Failed("signing a certificate");
   KEYHOLD_RETURN_IF_ERROR(WriteFile(dir + "/key.pem", PemOf(key.get()), 0600));
   return WriteFile(dir + "/cert.pem", PemOf(certificate.get()), 0644);
 }
 
-// A pair that fits and does not end soon.
-bool IsGood(const std::string& dir, const Clock& clock) {
+// A pair that fits, that this authority has signed, and that does not end soon.
+bool IsGood(const std::string& dir, const Authority& authority, const Clock& clock) {
   const X509Ptr certificate = ReadCertificate(dir + "/cert.pem");
   const PrivateKey key = ReadKey(dir + "/key.pem");
-  if (certificate == nullptr || key == nullptr || X509_check_private_key(certificate.get(), key.get()) != 1)
+  if (certificate == nullptr || key == nullptr || X509_check_private_key(certificate.get(), key.get()) != 1 ||
+      X509_verify(certificate.get(), authority.key.get()) != 1)
     return false;
   time_t renew_at = absl::ToTimeT(clock.Now()) + kRenewDays * kDay;
   return X509_cmp_time(X509_get0_notAfter(certificate.get()), &renew_at) > 0;
@@ -172,7 +198,8 @@ bool IsGood(const std::string& dir, const Clock& clock) {
 StatusOr<Certificate> EnsureCertificate(const std::string& dir, const Clock& clock) {
   if (mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoError(errno, "making " + dir);
   if (access((dir + "/ca.pem").c_str(), F_OK) != 0) KEYHOLD_RETURN_IF_ERROR(MakeAuthority(dir, clock));
-  if (!IsGood(dir, clock)) KEYHOLD_RETURN_IF_ERROR(MakeLeaf(dir, clock));
+  KEYHOLD_ASSIGN_OR_RETURN(const Authority authority, ReadAuthority(dir));
+  if (!IsGood(dir, authority, clock)) KEYHOLD_RETURN_IF_ERROR(MakeLeaf(dir, authority, clock));
   return Certificate{ReadFile(dir + "/ca.pem"), dir + "/cert.pem", dir + "/key.pem"};
 }
 

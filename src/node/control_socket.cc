@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -33,7 +34,7 @@ int HttpStatusOf(Cause cause) {
 }
 
 void Answer(httplib::Response& response, const json& body) {
-  response.set_content(body.dump(), "application/json");
+  response.set_content(body.dump(-1, ' ', false, json::error_handler_t::replace), "application/json");
 }
 
 void AnswerError(httplib::Response& response, const Status& status) {
@@ -67,15 +68,26 @@ class Server final : public ControlSocket {
     const bool bound = server_.bind_to_port(address, 80);
     umask(before);
     if (!bound) return ErrnoError(errno, "listening at " + path_);
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    thread_ = std::thread([this] {
+      server_.listen_after_bind();
+      ended_ = true;
+    });
+    // A server that is told to stop before it runs does not stop.
+    while (!server_.is_running() && !ended_) std::this_thread::yield();
     return OkStatus();
   }
 
  private:
   void AddRoutes() {
+    server_.set_exception_handler(
+        [](const httplib::Request& request, httplib::Response& response, std::exception_ptr) {
+          AnswerError(response, Error(Cause::kInternal, "the node failed at " + request.path));
+        });
     server_.Get("/status", [this](const httplib::Request& request, httplib::Response& response) {
       uint64_t after = 0;
-      const bool waits = absl::SimpleAtoi(request.get_param_value("after"), &after);
+      const bool waits = request.has_param("after");
+      if (waits && !absl::SimpleAtoi(request.get_param_value("after"), &after))
+        return AnswerError(response, Error(Cause::kInvalidArgument, "after must be a status's version"));
       Answer(response, wire::ToJson(handlers_.status(after, waits ? kLongestWait : absl::ZeroDuration())));
     });
     server_.Put("/desired", [this](const httplib::Request& request, httplib::Response& response) {
@@ -100,6 +112,7 @@ class Server final : public ControlSocket {
   int directory_ = -1;
   const ControlHandlers handlers_;
   httplib::Server server_;
+  std::atomic<bool> ended_ = false;
   std::thread thread_;
 };
 
