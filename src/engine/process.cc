@@ -44,7 +44,7 @@ struct Prepared {
   const rlimit no_core{0, 0};
   sigset_t none;
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
   const bool ready = dup2(child.input, 0) == 0 && (child.output < 0 || dup2(child.output, 1) == 1) &&
                      close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && setpgid(0, 0) == 0 &&
                      setrlimit(RLIMIT_CORE, &no_core) == 0 && setgroups(0, nullptr) == 0 &&

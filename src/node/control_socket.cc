@@ -80,7 +80,7 @@ class Server final : public ControlSocket {
  private:
   void AddRoutes() {
     server_.set_exception_handler(
-        [](const httplib::Request& request, httplib::Response& response, std::exception_ptr) {
+        [](const httplib::Request& request, httplib::Response& response, const std::exception_ptr&) {
           AnswerError(response, Error(Cause::kInternal, "the node failed at " + request.path));
         });
     server_.Get("/status", [this](const httplib::Request& request, httplib::Response& response) {
