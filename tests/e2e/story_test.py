@@ -8,136 +8,15 @@ One `keyhold start` in a directory of its own serves all tests; each makes the c
 import json
 import os
 import pathlib
-import re
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith('-') else ROOT / 'build/bin')
+from harness import BIN, Cluster, Key, host, setUpModule, tearDownModule  # noqa: F401
+
 SQL = "SELECT count(*) FROM cmek_test"
-
-
-class Host:
-    """One directory of keyhold start, and the environment that its env.sh gives."""
-
-    def __init__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix='keyhold-e2e-', dir='/var/tmp'))
-        self.config = self.dir / 'home'
-        self.env = {}
-
-    def start(self):
-        subprocess.run([BIN / 'keyhold', 'start', '--dir', self.dir / 'kh', '--background', '--probe-interval', '2s'],
-                       check=True, timeout=120)
-        text = subprocess.run(['bash', '-c', f'set -a; . {self.dir}/kh/env.sh; env -0'], check=True, capture_output=True,
-                              text=True).stdout
-        self.env = dict(line.split('=', 1) for line in text.split('\0') if '=' in line)
-        self.env.update(XDG_CONFIG_HOME=str(self.config), PGCONNECT_TIMEOUT='10')
-
-    def stop(self):
-        subprocess.run([BIN / 'keyhold', 'stop', '--dir', self.dir / 'kh'], check=True, timeout=120)
-
-    def run(self, *words, ok=True, timeout=120, **extra):
-        done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=timeout, env=self.env, **extra)
-        if ok and done.returncode != 0:
-            raise AssertionError(f'{words} ended with {done.returncode}: {done.stdout}{done.stderr}')
-        return done
-
-    def processes(self, kind):
-        """This host's processes of a kind: by their arguments, a node's PostgreSQL by its parent."""
-        everyone = subprocess.run(['ps', '-eo', 'pid=,ppid=,args='], capture_output=True, text=True).stdout.splitlines()
-        rows = [(int(p), int(pp), args) for p, pp, args in (line.split(None, 2) for line in everyone)]
-        if kind == 'postgres':
-            nodes = self.processes('node')
-            return [pid for pid, parent, args in rows if parent in nodes and '/bin/postgres' in args]
-        return [pid for pid, _, args in rows if f'keyhold {kind} ' in args and str(self.dir) in args]
-
-    def json(self, *words):
-        return json.loads(self.run(*words).stdout)
-
-
-host = Host()
-
-
-def setUpModule():
-    host.start()
-
-
-def tearDownModule():
-    host.stop()
-    if os.environ.get('KEYHOLD_KEEP') is None:
-        shutil.rmtree(host.dir)
-    else:
-        print(f'kept: {host.dir}')
-
-
-class Key:
-    """A customer's key in AWS KMS."""
-
-    def __init__(self, *more, region='us-east-1', grant=True, without=None):
-        self.region = region
-        made = host.json('aws', 'kms', 'create-key', '--description', 'CockroachDB CMEK - e2e', '--key-usage', 'ENCRYPT_DECRYPT',
-                         '--origin', 'AWS_KMS', '--region', region, *more)['KeyMetadata']
-        self.id, self.arn = made['KeyId'], made['Arn']
-        if grant:
-            self.grant(without)
-
-    def aws(self, command, *words):
-        return host.run('aws', 'kms', command, '--key-id', self.id, '--region', self.region, *words)
-
-    def grant(self, without=None, principal=None):
-        account = self.arn.split(':')[4]
-        actions = [a for a in ('kms:Encrypt', 'kms:Decrypt', 'kms:GenerateDataKey', 'kms:DescribeKey') if a != without]
-        statements = [{'Effect': 'Allow', 'Principal': {'AWS': f'arn:aws:iam::{account}:root'}, 'Action': 'kms:*', 'Resource': '*'},
-                      {'Effect': 'Allow', 'Principal': {'AWS': principal or host.env['KEYHOLD_AWS_PRINCIPAL_ARN']},
-                       'Action': actions, 'Resource': '*'}]
-        self.policy({'Version': '2012-10-17', 'Statement': statements})
-
-    def policy(self, policy):
-        self.aws('put-key-policy', '--policy-name', 'default', '--policy', json.dumps(policy))
-
-    def revoke(self):
-        account = self.arn.split(':')[4]
-        self.policy({'Version': '2012-10-17', 'Statement': [
-            {'Effect': 'Allow', 'Principal': {'AWS': f'arn:aws:iam::{account}:root'}, 'Action': 'kms:*', 'Resource': '*'}]})
-
-    def spec(self):
-        return json.dumps({'type': 'AWS_KMS', 'uri': self.arn, 'auth_principal': host.env['KEYHOLD_AWS_PRINCIPAL_ARN']})
-
-
-class Cluster:
-    def __init__(self, name, plan='ADVANCED', add_on=True):
-        self.name = name
-        host.run(BIN / 'ccloud', 'cluster', 'create', plan, name, 'us-east-1', '--cloud', 'AWS',
-                 *(['--advanced-security-add-on'] if add_on else []), '--wait')
-        host.run(BIN / 'ccloud', 'cluster', 'user', 'create', name, 'maya', '-p', 'correct-horse-battery')
-        self.url = host.run(BIN / 'ccloud', 'cluster', 'sql', name, '-u', 'maya', '-p', 'correct-horse-battery',
-                            '--connection-url').stdout.strip()
-
-    def info(self):
-        return host.json(BIN / 'ccloud', 'cluster', 'info', self.name, '-o', 'json')
-
-    def update(self, key, ok=True):
-        return host.run(BIN / 'ccloud', 'cluster', 'update', self.info()['id'], '--cmek-key-spec', key.spec(), ok=ok)
-
-    def sql(self, text, ok=True):
-        return host.run('psql', self.url, '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-c', text, ok=ok)
-
-    def await_sql(self, serves, within):
-        """How long until the cluster serves, or refuses."""
-        start = time.monotonic()
-        while time.monotonic() - start < within:
-            done = self.sql('SELECT 1', ok=False)
-            if (done.returncode == 0) == serves:
-                return time.monotonic() - start, done.stderr
-        raise AssertionError(f'after {within} s: {done.stdout}{done.stderr}')
-
-    def delete(self):
-        host.run(BIN / 'ccloud', 'cluster', 'delete', self.name, '--yes')
 
 
 class Story(unittest.TestCase):
@@ -278,6 +157,7 @@ class Story(unittest.TestCase):
             victim = ('node', 'postgres', 'server')[round_ % 3]
             for pid in host.processes(victim):
                 os.kill(pid, signal.SIGKILL)
+            host.await_server()
             cluster.await_sql(True, 60)
             self.assertGreaterEqual(int(cluster.sql(SQL).stdout), written)
 
