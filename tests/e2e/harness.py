@@ -3,10 +3,12 @@
 A test's first argument may be the directory of the programs; the default is build/bin. A test module imports setUpModule
 and tearDownModule from here, and uses `host`. KEYHOLD_KEEP=1 keeps the directory.
 """
+import contextlib
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,13 +44,29 @@ class Host:
         return done
 
     def processes(self, kind):
-        """This host's processes of a kind: by their arguments, a node's PostgreSQL by its parent."""
+        """This host's processes of a kind: by their arguments, a node's PostgreSQL and its backends by their parents."""
         everyone = subprocess.run(['ps', '-eo', 'pid=,ppid=,args='], capture_output=True, text=True).stdout.splitlines()
         rows = [(int(p), int(pp), args) for p, pp, args in (line.split(None, 2) for line in everyone)]
         if kind == 'postgres':
             nodes = self.processes('node')
             return [pid for pid, parent, args in rows if parent in nodes and '/bin/postgres' in args]
+        if kind == 'backend':
+            postgres = self.processes('postgres')
+            return [pid for pid, parent, args in rows if parent in postgres and 'postgres: maya' in args]
         return [pid for pid, _, args in rows if f'keyhold {kind} ' in args and str(self.dir) in args]
+
+    def kill(self, *kinds):
+        for kind in kinds:
+            for pid in self.processes(kind):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def node_dir(self, cluster_id):
+        """The directory of a cluster's only node."""
+        found = [f.parent for f in (self.dir / 'kh/nodes').glob('*/desired.json')
+                 if json.loads(f.read_text())['cluster_id'] == cluster_id]
+        assert len(found) == 1, found
+        return found[0]
 
     def json(self, *words):
         return json.loads(self.run(*words).stdout)
