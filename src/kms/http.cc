@@ -122,6 +122,20 @@ class Receiver {
   bool too_long_ = false;
 };
 
+Status CheckRequest(const HttpRequest& request) {
+  const bool is_metadata = std::find(std::begin(kMetadataHosts), std::end(kMetadataHosts), request.host) !=
+                           std::end(kMetadataHosts);
+  if (request.metadata && !is_metadata) {
+    return Error(Cause::kInvalidArgument, StrCat({request.host, " is no metadata service"}));
+  }
+  if (request.bearer == nullptr) return OkStatus();
+  const std::string_view token = request.bearer->ExposeText();
+  const bool plain =
+      !token.empty() && std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (plain) return OkStatus();
+  return Error(Cause::kInvalidArgument, StrCat({"the access token for ", request.host, " is not a token"}));
+}
+
 // An easy handle of the pool, with its kept connections; given back, cleared, when it goes.
 class CurlTransport final : public HttpTransport {
  public:
@@ -136,6 +150,7 @@ class CurlTransport final : public HttpTransport {
     if (request.timeout <= absl::Milliseconds(1)) {
       return Error(Cause::kKmsUnreachable, StrCat({"no time was left to ask ", request.host}));
     }
+    KEYHOLD_RETURN_IF_ERROR(CheckRequest(request));
     CURL* handle = Take();
     StatusOr<HttpResponse> response = SendOn(handle, request);
     Give(handle);
@@ -192,7 +207,7 @@ class CurlTransport final : public HttpTransport {
     const auto connect = absl::ToInt64Milliseconds(std::min(request.timeout, options_.connect_timeout));
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, reason);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, request.metadata ? "http" : "https");
     curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(handle, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
@@ -202,7 +217,7 @@ class CurlTransport final : public HttpTransport {
       curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);
     }
     // Set also when empty: libcurl would else look at this process's environment.
-    curl_easy_setopt(handle, CURLOPT_PROXY, options_.https_proxy.c_str());
+    curl_easy_setopt(handle, CURLOPT_PROXY, request.metadata ? "" : options_.https_proxy.c_str());
     curl_easy_setopt(handle, CURLOPT_NOPROXY, options_.no_proxy.c_str());
     curl_easy_setopt(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(total));  // NOLINT(google-runtime-int)
@@ -210,12 +225,19 @@ class CurlTransport final : public HttpTransport {
                      static_cast<long>(connect));  // NOLINT(google-runtime-int)
   }
 
+  std::string Url(const HttpRequest& request) const {
+    const int usual = request.metadata ? 80 : 443;
+    const int port = request.metadata ? options_.metadata_port : options_.port;
+    return StrCat({request.metadata ? "http://" : "https://", request.host,
+                   port == usual ? "" : absl::StrCat(":", port), request.path});
+  }
+
   // The list must live until the request is done.
   List SetMessage(CURL* handle, const HttpRequest& request) const {
-    const std::string port = options_.port == 443 ? "" : absl::StrCat(":", options_.port);
-    curl_easy_setopt(handle, CURLOPT_URL, StrCat({"https://", request.host, port, request.path}).c_str());
+    curl_easy_setopt(handle, CURLOPT_URL, Url(request).c_str());
     List headers;
     for (const auto& [name, value] : request.headers) Append(headers, StrCat({name, ": ", value}).c_str());
+    if (request.bearer != nullptr) Append(headers, Chars(WithNul("Authorization: Bearer ", *request.bearer)));
     if (request.aws.has_value()) Sign(handle, *request.aws, headers);
     if (request.method == "GET") {
       curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);

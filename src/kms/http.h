@@ -1,7 +1,7 @@
 // The transport seam: one HTTPS request, one answer. libcurl stands behind it; tests script it.
 //
-// HTTPS only, TLS 1.2 or newer, certificates always verified, no redirects, no other protocol. Bodies hold
-// keys in clear (KMS Encrypt, Decrypt), so they are secrets on both sides.
+// HTTPS only (but for metadata services), TLS 1.2 or newer, certificates always verified, no redirects, no
+// other protocol. Bodies hold keys in clear (KMS Encrypt, Decrypt), so they are secrets on both sides.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,10 @@ struct HttpRequest {
   std::map<std::string, std::string> headers;
   crypto::SecretBytes body;
   std::optional<AwsSigning> aws;
+  // Sent as "Authorization: Bearer", as it is. It has to be printable ASCII without blanks.
+  std::shared_ptr<const crypto::SecretBytes> bearer;
+  // For a cloud's metadata service on this machine's own link (kMetadataHosts): plain HTTP, and no proxy.
+  bool metadata = false;
   absl::Duration timeout = absl::Seconds(10);  // of the whole exchange
 };
 
@@ -50,13 +54,17 @@ struct HttpResponse {
   crypto::SecretBytes body;
 };
 
+// The only hosts that plain HTTP is spoken to; both are link-local, and never leave the machine's hypervisor.
+inline constexpr std::string_view kMetadataHosts[] = {"169.254.169.254", "metadata.google.internal"};
+
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;
 
   // Any HTTP status is an answer. kKmsUnreachable, with the reason, when there is none: DNS, refused, reset,
-  // timeout, TLS, proxy, or an answer that is cut short or longer than the limit. Safe to use from any
-  // thread.
+  // timeout, TLS, proxy, or an answer that is cut short or longer than the limit. kInvalidArgument, and
+  // nothing is sent, for a metadata request to another host or a bearer token that would not stay one header.
+  // Safe to use from any thread.
   virtual StatusOr<HttpResponse> Send(const HttpRequest& request) = 0;
 };
 
@@ -67,6 +75,7 @@ struct HttpOptions {
   absl::Duration connect_timeout = absl::Seconds(3);
   size_t max_response_bytes = 256 << 10;
   uint16_t port = 443;
+  uint16_t metadata_port = 80;
 };
 
 // Over libcurl, keeping connections. kInvalidArgument for a proxy that is not an http:// URL or a CA file

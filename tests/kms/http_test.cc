@@ -101,6 +101,31 @@ TEST_F(Transport, SignsEveryHeaderThatMatters) {
   EXPECT_EQ(server_.requests()[1].find("Authorization"), std::string::npos);
 }
 
+TEST_F(Transport, SendsABearerToken) {
+  HttpRequest request = Request();
+  request.bearer =
+      std::make_shared<crypto::SecretBytes>(crypto::SecretBytes::CopyOf(crypto::AsBytes("a.b-c")));
+  ASSERT_TRUE(Connected().Send(request).ok());
+  EXPECT_THAT(server_.requests()[0], HasSubstr("\r\nAuthorization: Bearer a.b-c\r\n"));
+}
+
+TEST_F(Transport, ATokenThatIsNoneIsNotSent) {
+  for (const std::string token : {"", "a b", "a\r\nHost: other", "a\x01"}) {
+    HttpRequest request = Request();
+    request.bearer =
+        std::make_shared<crypto::SecretBytes>(crypto::SecretBytes::CopyOf(crypto::AsBytes(token)));
+    EXPECT_EQ(CauseOf(Connected().Send(request).status()), Cause::kInvalidArgument) << token;
+  }
+  EXPECT_TRUE(server_.requests().empty());
+}
+
+TEST_F(Transport, PlainHttpIsForMetadataServicesAlone) {
+  HttpRequest request = Request();
+  request.metadata = true;
+  EXPECT_EQ(CauseOf(Connected().Send(request).status()), Cause::kInvalidArgument);
+  EXPECT_TRUE(server_.requests().empty());
+}
+
 TEST_F(Transport, RefusedByTheProxyIsUnreachable) {
   EXPECT_THAT(Unreachable(Behaviour::kRefuseConnect), HasSubstr("403"));
   Unreachable(Behaviour::kCloseAtConnect);
