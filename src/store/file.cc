@@ -62,6 +62,7 @@ void File::RecentBlocks::Drop(uint64_t first, uint64_t end) {
 
 File::File(const Context& context, const Identity& identity)
     : context_(context),
+      floor_(identity.counter),
       identity_(identity),
       ciphers_(context.keys, identity.id),
       maps_(context_, ciphers_, identity.id) {}

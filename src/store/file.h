@@ -9,9 +9,11 @@
 // never unreadable.
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <unordered_map>
 #include <vector>
@@ -95,22 +97,26 @@ class File {
   Status PunchBlocks(int fd, uint64_t first, uint64_t end);
   Status LowerSealedLimit(int fd, uint64_t blocks);
   Status RaiseSealedLimit(int fd);
+  Status ReserveCounters(int fd, uint64_t greatest);
+  Status SyncFailed(int error);
   Status WriteMaps(int fd);
   uint64_t MapReach(const std::map<uint64_t, std::vector<std::pair<uint64_t, uint64_t>>>& by_group) const;
   void Forget(uint64_t first, uint64_t end);
 
   const Context context_;
+  const uint64_t floor_;  // no map that this File found has a greater counter
   mutable std::shared_mutex mutex_;
   Identity identity_;
   FileCiphers ciphers_;
   SealMap maps_;
   uint64_t size_ = 0;  // guarded by mutex_, as all that follows
   RecentBlocks recent_;
-  Counters pending_;            // written, not known to be durable
-  Counters durable_;            // durable, not in a map
-  uint64_t mapped_blocks_ = 0;  // maps are written up to here, not known to be durable; 0: none
-  uint64_t mapped_counter_ = 0;
-  uint64_t cuts_ = 0;  // how often blocks were taken away: a Sync under way then proves nothing
+  Counters pending_;             // written, not known to be durable
+  std::list<Counters> syncing_;  // what each Sync() under way will have made durable
+  Counters durable_;             // durable, not in a map
+  uint64_t mapped_blocks_ = 0;   // maps are written up to here, not known to be durable; 0: none
+  uint64_t map_rounds_ = 0;      // how often maps were written
+  std::set<uint64_t> doubtful_;  // groups whose cleared entries a failed sync may have lost
 };
 
 }  // namespace keyhold::store

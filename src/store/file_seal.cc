@@ -1,6 +1,8 @@
 // Durability, and the maps that follow it. The order that a crash relies on:
-//   data durable -> maps written -> maps durable -> the limit in the identity raised;
-//   the limit lowered, or entries cleared durably -> blocks taken away.
+//   data durable, their counters reserved durably in the identity -> maps written -> maps durable -> the
+//   limit in the identity raised; the limit lowered, or entries cleared durably -> blocks taken away.
+// A sync that failed proves nothing about what was written before it, even when it is repeated: the kernel
+// may have dropped those pages.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -14,34 +16,41 @@ namespace {
 // Maps are not laid over a hole of more groups than this (126 MiB): what is written behind it stays unsealed.
 constexpr uint64_t kLargestSealedGap = 64;
 
+// Counters are reserved for ten minutes ahead: the sync that this takes is rare.
+constexpr uint64_t kReservedAhead = 600'000'000;
+
 // So many blocks wait for their map at the most.
 constexpr size_t kUnsealedBlocks = 8192;
 
 }  // namespace
 
 Status File::Sync(int fd, bool data_only) {
-  Counters syncing;
-  uint64_t cuts = 0;
-  uint64_t mapped = 0;
+  std::list<Counters>::iterator syncing;
+  uint64_t round = 0;
   {
     const std::unique_lock lock(mutex_);
-    syncing = std::exchange(pending_, {});
-    cuts = cuts_;
-    mapped = mapped_blocks_;
+    syncing = syncing_.insert(syncing_.end(), std::exchange(pending_, {}));
+    round = map_rounds_;
   }
   const int result = data_only ? context_.posix.FDataSync(fd) : context_.posix.FSync(fd);
   const std::unique_lock lock(mutex_);
-  if (result != 0) {
-    for (const auto& [block, counter] : syncing) pending_.try_emplace(block, counter);
-    return ErrnoError(-result, "syncing a backing file");
-  }
-  if (cuts != cuts_) return OkStatus();
-  for (const auto& [block, counter] : syncing) {
+  const Counters synced = std::move(*syncing);
+  syncing_.erase(syncing);
+  if (result != 0) return SyncFailed(-result);
+  for (const auto& [block, counter] : synced) {
     uint64_t& last = durable_[block];
     last = std::max(last, counter);
   }
-  if (mapped != 0 && mapped == mapped_blocks_) KEYHOLD_RETURN_IF_ERROR(RaiseSealedLimit(fd));
+  if (mapped_blocks_ != 0 && round == map_rounds_) KEYHOLD_RETURN_IF_ERROR(RaiseSealedLimit(fd));
   return durable_.size() > kUnsealedBlocks ? WriteMaps(fd) : OkStatus();
+}
+
+// What is in doubt stays under its older entry, or under none, until it is written again.
+Status File::SyncFailed(int error) {
+  pending_.clear();
+  for (Counters& syncing : syncing_) syncing.clear();
+  mapped_blocks_ = 0;
+  return ErrnoError(error, "syncing a backing file");
 }
 
 bool File::HasUnsealed() const {
@@ -58,7 +67,7 @@ Status File::Seal(int fd) {
   const std::unique_lock lock(mutex_);
   if (mapped_blocks_ != 0) {
     const int result = context_.posix.FDataSync(fd);
-    if (result != 0) return ErrnoError(-result, "syncing a backing file");
+    if (result != 0) return SyncFailed(-result);
     KEYHOLD_RETURN_IF_ERROR(RaiseSealedLimit(fd));
   }
   return durable_.empty() ? OkStatus() : WriteMaps(fd);
@@ -78,10 +87,21 @@ Status File::LowerSealedLimit(int fd, uint64_t blocks) {
 Status File::RaiseSealedLimit(int fd) {
   Identity raised = identity_;
   raised.sealed_blocks = std::max(identity_.sealed_blocks, std::min(mapped_blocks_, BlocksFor(size_)));
-  raised.counter = std::max(identity_.counter, mapped_counter_);
   mapped_blocks_ = 0;
   KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, raised));
   identity_ = raised;
+  return OkStatus();
+}
+
+// No map has a counter above the one in the identity, whatever is lost in a crash: what is written after it
+// is then newer than every entry, also where the clock was set back. fdatasync(2) need not write attributes.
+Status File::ReserveCounters(int fd, uint64_t greatest) {
+  if (greatest <= identity_.counter) return OkStatus();
+  Identity reserved = identity_;
+  reserved.counter = greatest + kReservedAhead;
+  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, reserved));
+  if (const int result = context_.posix.FSync(fd); result != 0) return SyncFailed(-result);
+  identity_ = reserved;
   return OkStatus();
 }
 
@@ -98,7 +118,13 @@ uint64_t File::MapReach(
 
 Status File::WriteMaps(int fd) {
   std::map<uint64_t, std::vector<std::pair<uint64_t, uint64_t>>> by_group;
-  for (const auto& entry : durable_) by_group[GroupOf(entry.first)].push_back(entry);
+  uint64_t greatest = 0;
+  for (const auto& entry : durable_) {
+    by_group[GroupOf(entry.first)].push_back(entry);
+    greatest = std::max(greatest, entry.second);
+  }
+  KEYHOLD_RETURN_IF_ERROR(ReserveCounters(fd, greatest));
+  ++map_rounds_;
   const uint64_t mapped = std::max(identity_.sealed_blocks, mapped_blocks_);
   const uint64_t reach = MapReach(by_group);
   for (uint64_t group = GroupOf(mapped); group < GroupOf(reach + kGroupBlocks - 1); ++group) by_group[group];
@@ -113,7 +139,6 @@ Status File::WriteMaps(int fd) {
     }
     for (const auto& [block, counter] : sealed) {
       if (block < reach) entries[IndexInGroup(block)] = counter;
-      mapped_counter_ = std::max(mapped_counter_, counter);
     }
     KEYHOLD_RETURN_IF_ERROR(maps_.Write(fd, group, entries));
   }
@@ -125,20 +150,25 @@ Status File::WriteMaps(int fd) {
 // Blocks [first, end) may become holes: their entries are cleared, durably, before they do.
 Status File::UnsealRange(int fd, uint64_t first, uint64_t end) {
   const uint64_t sealed_end = std::min(end, std::max(identity_.sealed_blocks, mapped_blocks_));
-  bool changed = false;
+  std::set<uint64_t> changed;
   for (uint64_t block = first; block < sealed_end;) {
     const uint64_t group = GroupOf(block);
     const uint64_t group_end = std::min(sealed_end, (group + 1) * kGroupBlocks);
     KEYHOLD_ASSIGN_OR_RETURN(MapEntries entries, maps_.Read(fd, group));
-    for (; block < group_end; ++block) {
-      changed = changed || entries[IndexInGroup(block)] != 0;
-      entries[IndexInGroup(block)] = 0;
-    }
+    const auto from = entries.begin() + static_cast<ptrdiff_t>(IndexInGroup(block));
+    const auto to = from + static_cast<ptrdiff_t>(group_end - block);
+    block = group_end;
+    const bool cleared = std::all_of(from, to, [](uint64_t entry) { return entry == 0; });
+    if (cleared && !doubtful_.contains(group)) continue;
+    std::fill(from, to, 0);
+    changed.insert(group);
+    doubtful_.insert(group);
     KEYHOLD_RETURN_IF_ERROR(maps_.Write(fd, group, entries));
   }
-  if (!changed) return OkStatus();
-  const int result = context_.posix.FDataSync(fd);
-  return result == 0 ? OkStatus() : ErrnoError(-result, "syncing a backing file");
+  if (changed.empty()) return OkStatus();
+  if (const int result = context_.posix.FDataSync(fd); result != 0) return SyncFailed(-result);
+  for (const uint64_t group : changed) doubtful_.erase(group);
+  return OkStatus();
 }
 
 }  // namespace keyhold::store

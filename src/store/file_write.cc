@@ -73,7 +73,7 @@ Status File::WriteRun(int fd, uint64_t first, size_t count, uint64_t offset, cry
                       uint64_t new_size, Durability durability) {
   SectorHeader header;
   header.key = context_.keys.Active();
-  header.counter = context_.counter.Next(identity_.counter);
+  header.counter = context_.counter.Next(floor_);
   KEYHOLD_ASSIGN_OR_RETURN(const crypto::Aes256Gcm* cipher, ciphers_.For(header.key));
   std::array<crypto::GcmNonce, kWriteSectors> nonces;
   context_.random.Fill({nonces.front().data(), count * sizeof(crypto::GcmNonce)});
@@ -128,7 +128,10 @@ Status File::ShrinkLocked(int fd, uint64_t size) {
     }
   }
   const int result = context_.posix.FTruncate(fd, static_cast<off_t>(BackingSize(blocks)));
-  if (result != 0) return ErrnoError(-result, "cutting a backing file");
+  if (result != 0) {
+    KEYHOLD_RETURN_IF_ERROR(LoadSize(fd));
+    return ErrnoError(-result, "cutting a backing file");
+  }
   size_ = size;
   return OkStatus();
 }
@@ -137,8 +140,8 @@ void File::Forget(uint64_t first, uint64_t end) {
   const auto inside = [&](const auto& entry) { return entry.first >= first && entry.first < end; };
   std::erase_if(pending_, inside);
   std::erase_if(durable_, inside);
+  for (Counters& syncing : syncing_) std::erase_if(syncing, inside);
   recent_.Drop(first, end);
-  ++cuts_;
 }
 
 Status File::Allocate(int fd, int mode, uint64_t offset, uint64_t size) {

@@ -18,7 +18,7 @@ struct Identity {
   DataKeyId key = 0;           // that authenticates this attribute; a directory's names are under it
   FileId id{};                 // of the file or directory
   uint64_t sealed_blocks = 0;  // files: blocks below this are covered by their group's map
-  uint64_t counter = 0;        // files: no write counter in a map is greater
+  uint64_t counter = 0;        // files: no write counter in a map is greater, ever
 };
 
 // A new identity with a fresh id under the active data key. Nothing is written.

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "store/file.h"
+#include "tests/base/fake_clock.h"
 #include "tests/store/forgetful_posix.h"
 #include "tests/store/store_fixture.h"
 
@@ -80,6 +81,7 @@ class Crashes : public testing::StoreFixture, public ::testing::WithParamInterfa
     ASSERT_TRUE(status.ok()) << status;
   }
   void Step() {
+    clock_.Advance(absl::Milliseconds(Pick(100'000)));
     switch (Pick(8)) {
       case 0:
         return Sync();
@@ -110,12 +112,15 @@ class Crashes : public testing::StoreFixture, public ::testing::WithParamInterfa
     return out;
   }
 
-  // Opens what a crash left, holds it against what may be there, and goes on working with it.
+  // Opens what a crash left, holds it against what may be there, and goes on working with it, also where the
+  // clock was set back meanwhile.
   void CrashAndLook() {
     const TempFile after;
     ASSERT_NO_FATAL_FAILURE(Put(forgetful_posix_.Crash(random_), after.fd()));
     ForgetfulPosix quick;
-    const Context context{quick, crypto::SystemRandom(), keys_, counter_};
+    const testing::FakeClock clock(clock_.Now() - absl::Minutes(Pick(200)));
+    WriteCounter counter(clock);
+    const Context context{quick, crypto::SystemRandom(), keys_, counter};
     auto opened = File::Open(context, after.fd());
     ASSERT_TRUE(opened.ok()) << opened.status();
     File& file = **opened;
@@ -126,6 +131,7 @@ class Crashes : public testing::StoreFixture, public ::testing::WithParamInterfa
     const Block fresh(kPayloadSize, '!');
     const uint64_t block = kFar + Pick(kBlocks);
     ASSERT_TRUE(file.Write(after.fd(), StartOf(block), crypto::AsBytes(fresh), Durability::kLazy).ok());
+    EXPECT_EQ(ReadBlock(file, after.fd(), block), fresh);
     ASSERT_TRUE(file.Sync(after.fd(), true).ok());
     for (int i = 0; i < 4 && file.HasUnsealed(); ++i) ASSERT_TRUE(file.Seal(after.fd()).ok());
     EXPECT_FALSE(file.HasUnsealed());
@@ -136,6 +142,8 @@ class Crashes : public testing::StoreFixture, public ::testing::WithParamInterfa
 
   std::mt19937_64 random_{static_cast<uint64_t>(GetParam())};
   ForgetfulPosix forgetful_posix_;
+  testing::FakeClock clock_;
+  WriteCounter counter_{clock_};
   Context forgetful_{forgetful_posix_, crypto::SystemRandom(), keys_, counter_};
   const TempFile disk_;
   std::unique_ptr<File> file_;

@@ -1,14 +1,16 @@
 // A disk that forgets: records what was done to one backing file, and builds what a crash may leave of it.
 //
 // Since the last sync, each written sector is kept or lost on its own, and of the metadata (size, holes, the
-// identity attribute), which is journalled, some prefix is kept. fsync and fdatasync pin all that came before
-// them; a write with RWF_DSYNC pins its own sectors and the metadata before it. Nothing is
-// really synced: that would cost the tests their time.
+// identity attribute), which is journalled, some prefix is kept. fsync pins all that came before it.
+// fdatasync pins all but attributes, those too where a change of size or holes came after them (as in ext4's
+// journal); a write with RWF_DSYNC does the same for its own sectors alone. Nothing is really synced: that
+// would cost the tests their time.
 #pragma once
 
 #include <linux/falloc.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <random>
 #include <string>
@@ -44,14 +46,17 @@ class ForgetfulPosix final : public ForwardingPosix {
       Op op{Kind::kSector, (static_cast<uint64_t>(offset) + done) / store::kSectorSize, 0, {}};
       op.bytes.assign(bytes + done, store::kSectorSize);
       op.pinned = flags != 0;
+      op.grows = op.first >= sectors_;
+      sectors_ = std::max(sectors_, op.first + 1);
       ops_.push_back(std::move(op));
     }
     return n;
   }
-  int FSync(int) override { return Pin(); }
-  int FDataSync(int) override { return Pin(); }
+  int FSync(int) override { return Pin(ops_.size()); }
+  int FDataSync(int) override { return Pin(MustKeep(true)); }
   int FTruncate(int fd, off_t size) override {
     ops_.push_back({Kind::kTruncate, static_cast<uint64_t>(size), 0, {}});
+    sectors_ = static_cast<uint64_t>(size) / store::kSectorSize;
     return ForwardingPosix::FTruncate(fd, size);
   }
   int FAllocate(int fd, int mode, off_t offset, off_t size) override {
@@ -72,12 +77,9 @@ class ForgetfulPosix final : public ForwardingPosix {
     size_t metadata = 0;
     for (const Op& op : ops_) metadata += op.kind != Kind::kSector;
     size_t kept = std::uniform_int_distribution<size_t>(0, metadata)(random);
-    // A pinned write brings along the metadata before it.
-    size_t seen = 0;
-    for (const Op& op : ops_) {
-      seen += op.kind != Kind::kSector;
-      if (op.pinned) kept = std::max(kept, seen);
-    }
+    const size_t must = MustKeep(false);
+    kept = std::max<size_t>(kept, std::count_if(ops_.begin(), ops_.begin() + static_cast<ptrdiff_t>(must),
+                                                [](const Op& op) { return op.kind != Kind::kSector; }));
     for (const Op& op : ops_) {
       if (op.kind == Kind::kSector) {
         if (op.pinned || random() % 2 == 0) Apply(op, image);
@@ -97,7 +99,21 @@ class ForgetfulPosix final : public ForwardingPosix {
     uint64_t end;
     std::string bytes;
     bool pinned = false;
+    bool grows = false;
   };
+
+  // How many operations from the first hold all metadata that a sync of data now, or the pinned writes alone,
+  // bring along.
+  size_t MustKeep(bool sync) const {
+    size_t must = 0;
+    size_t candidate = 0;
+    for (size_t i = 0; i < ops_.size(); ++i) {
+      const Op& op = ops_[i];
+      if (op.grows || op.kind == Kind::kTruncate || op.kind == Kind::kPunch) candidate = i + 1;
+      if (op.pinned || sync) must = candidate;
+    }
+    return must;
+  }
 
   static void Apply(const Op& op, DiskImage& image) {
     switch (op.kind) {
@@ -116,14 +132,23 @@ class ForgetfulPosix final : public ForwardingPosix {
     }
   }
 
-  int Pin() {
-    for (const Op& op : ops_) Apply(op, durable_);
-    ops_.clear();
+  // The first `metadata` operations, and every sector.
+  int Pin(size_t metadata) {
+    std::vector<Op> rest;
+    for (size_t i = 0; i < ops_.size(); ++i) {
+      if (i < metadata || ops_[i].kind == Kind::kSector) {
+        Apply(ops_[i], durable_);
+      } else {
+        rest.push_back(std::move(ops_[i]));
+      }
+    }
+    ops_ = std::move(rest);
     return 0;
   }
 
   DiskImage durable_;
-  std::vector<Op> ops_;  // since the last sync
+  uint64_t sectors_ = 0;  // the file's size now
+  std::vector<Op> ops_;   // since the last sync
 };
 
 }  // namespace keyhold::testing
