@@ -13,6 +13,7 @@
 #include "api/http_status.h"
 #include "api/json_input.h"
 #include "api/router.h"
+#include "base/database_file.h"
 #include "control/organization.h"
 #include "crypto/hash.h"
 
@@ -122,7 +123,9 @@ class HttpServer final : public Server {
   Status Open(const ServerOptions& options, Clock& clock, crypto::Random& random) {
     const std::string dir = options.dir + "/server";
     KEYHOLD_RETURN_IF_ERROR(EnsureDirectory(dir));
-    KEYHOLD_ASSIGN_OR_RETURN(store_, control::Store::Open(dir + "/keyhold.db"));
+    const std::string database = dir + "/keyhold.db";
+    KEYHOLD_RETURN_IF_ERROR(CheckDatabaseKept(database, dir + "/agent-token"));
+    KEYHOLD_ASSIGN_OR_RETURN(store_, control::Store::Open(database));
     const control::Core core{
         *store_, changes_, clock, random, options.check_timeout, options.observe_timeout};
     const control::FleetOptions fleet{options.probe_interval, options.unreachable_grace};

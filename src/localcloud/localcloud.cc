@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "base/database_file.h"
 #include "localcloud/access_log.h"
 #include "localcloud/aws/accounts.h"
 #include "localcloud/aws/front.h"
@@ -74,7 +75,9 @@ StatusOr<std::unique_ptr<LocalCloud>> LocalCloud::Start(Options options, Clock& 
   // Clients check certificates by the machine's clock, whatever `clock` says.
   KEYHOLD_ASSIGN_OR_RETURN(impl->authority,
                            CertificateAuthority::Open(impl->directory, SystemClock(), random));
-  KEYHOLD_ASSIGN_OR_RETURN(impl->database, Database::Open(impl->directory.File("cloud.db")));
+  const std::string database = impl->directory.File("cloud.db");
+  KEYHOLD_RETURN_IF_ERROR(CheckDatabaseKept(database, impl->directory.File("customer.json")));
+  KEYHOLD_ASSIGN_OR_RETURN(impl->database, Database::Open(database));
   KEYHOLD_ASSIGN_OR_RETURN(impl->log, AccessLog::Open(impl->directory.File("access.log")));
   KEYHOLD_RETURN_IF_ERROR(
       Annotate(WriteAccounts(*impl->database, impl->vault, impl->directory),

@@ -4,6 +4,7 @@ A test's first argument may be the directory of the programs; the default is bui
 and tearDownModule from here, and uses `host`. KEYHOLD_KEEP=1 keeps the directory.
 """
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith('-') else ROOT / 'build/bin')
@@ -70,6 +72,18 @@ class Host:
 
     def json(self, *words):
         return json.loads(self.run(*words).stdout)
+
+    def call(self, method, path, body=None, headers=None):
+        """One call of the Cloud API, its body as it stands: the HTTP status and the answer."""
+        server = urllib.parse.urlsplit(self.env['COCKROACH_SERVER'])
+        connection = http.client.HTTPConnection(server.hostname, server.port, timeout=30)
+        try:
+            connection.request(method, path, body, {'Authorization': f'Bearer {self.env["COCKROACH_API_KEY"]}',
+                                                    'Content-Type': 'application/json', **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
 
     def await_server(self, within=60):
         """Until the server answers: after a kill it is started again beside this process."""
