@@ -31,9 +31,13 @@ StatusOr<MapEntries> SealMap::Read(int fd, uint64_t group) {
   if (size != kSectorSize || !ParseHeader(sector.data(), &header)) {
     return Error(Cause::kCorrupt, "the map of group " + std::to_string(group) + " is missing or damaged");
   }
-  KEYHOLD_ASSIGN_OR_RETURN(const crypto::Aes256Gcm* cipher, ciphers_.For(header.key));
+  const auto cipher = ciphers_.For(header.key);
+  if (!cipher.ok()) {
+    return Error(Cause::kCorrupt, "the map of group " + std::to_string(group) +
+                                      " is under a data key that is not in the key ring");
+  }
   std::array<uint8_t, kPayloadSize> payload;
-  if (!OpenSector(*cipher, {file_, group, SectorKind::kMap}, header, sector.data(), payload.data())) {
+  if (!OpenSector(**cipher, {file_, group, SectorKind::kMap}, header, sector.data(), payload.data())) {
     return Error(Cause::kCorrupt, "the map of group " + std::to_string(group) + " does not authenticate");
   }
   MapEntries entries;
