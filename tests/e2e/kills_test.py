@@ -10,43 +10,12 @@ import threading
 import time
 import unittest
 
-from harness import BIN, Cluster, Key, host, setUpModule, tearDownModule  # noqa: F401
+from harness import Cluster, Key, Writer, host, setUpModule, tearDownModule  # noqa: F401
 
 ROUNDS = int(os.environ.get('KEYHOLD_KILL_ROUNDS', '50'))
 SEED = int(os.environ.get('KEYHOLD_KILL_SEED', time.time_ns() % 1_000_000))
 EVERYTHING = ('node', 'postgres', 'server', 'agent', 'localcloud', 'start')
 ONE = ('node', 'postgres', 'backend', 'server', 'agent')
-
-
-class Writer:
-    """A psql that inserts rows as fast as they are acknowledged, again and again from wherever it was thrown out."""
-
-    def __init__(self, url, first):
-        self.url, self.next, self.acknowledged = url, first, set()
-        self.stopped = threading.Event()
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        while not self.stopped.is_set():
-            psql = subprocess.Popen(['psql', self.url, '-XAtq', '-v', 'ON_ERROR_STOP=1'], stdin=subprocess.PIPE, env=host.env,
-                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
-            try:
-                while not self.stopped.is_set():
-                    psql.stdin.write(f"INSERT INTO acks VALUES ({self.next}, repeat('x', 300)) RETURNING id;\n")
-                    self.next += 1
-                    answer = psql.stdout.readline()
-                    if not answer:
-                        break
-                    self.acknowledged.add(int(answer))
-            except BrokenPipeError:
-                pass
-            psql.kill()
-            psql.communicate()
-
-    def stop(self):
-        self.stopped.set()
-        self.thread.join()
 
 
 class Kills(unittest.TestCase):

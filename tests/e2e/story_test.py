@@ -11,10 +11,11 @@ import pathlib
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
-from harness import BIN, Cluster, Key, host, setUpModule, tearDownModule  # noqa: F401
+from harness import BIN, Cluster, Key, Writer, host, setUpModule, tearDownModule  # noqa: F401
 
 SQL = "SELECT count(*) FROM cmek_test"
 
@@ -95,6 +96,54 @@ class Story(unittest.TestCase):
             self.assertIn(named, refused.stderr)
             self.assertEqual(cluster.info()['cmek_config']['status'], 'DISABLED')
         cluster.sql('SELECT 1')
+
+    def test_03b_wrong_usage_spec_or_principal(self):
+        cluster = self.cluster('choosy')
+        signing = host.json('aws', 'kms', 'create-key', '--key-usage', 'SIGN_VERIFY', '--key-spec', 'RSA_2048')['KeyMetadata']['Arn']
+        asymmetric = host.json('aws', 'kms', 'create-key', '--key-usage', 'ENCRYPT_DECRYPT', '--key-spec', 'RSA_2048')['KeyMetadata']['Arn']
+        for arn, named in ((signing, 'SIGN_VERIFY'), (asymmetric, 'RSA_2048')):
+            key = Key()
+            key.arn, key.id = arn, arn.split('/')[-1]
+            key.grant()
+            refused = cluster.update(key, ok=False)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn(named, refused.stderr)
+        stranger = Key(grant=False)
+        stranger.grant(principal=f'arn:aws:iam::{stranger.arn.split(":")[4]}:root')
+        refused = cluster.update(stranger, ok=False)
+        self.assertNotEqual(refused.returncode, 0)
+        for part in ('"Effect"', host.env['KEYHOLD_AWS_PRINCIPAL_ARN'], 'kms:GenerateDataKey'):
+            self.assertIn(part, refused.stderr)
+        self.assertEqual(cluster.info()['cmek_config']['status'], 'DISABLED')
+        cluster.sql('SELECT 1')
+
+    def test_04b_locked_in_the_middle_of_writes(self):
+        cluster = self.cluster('torn')
+        key = Key()
+        cluster.update(key)
+        cluster.sql('CREATE TABLE acks (id BIGINT PRIMARY KEY, v STRING)')
+        session = subprocess.Popen(['psql', cluster.url, '-XAt', '-v', 'VERBOSITY=verbose'], stdin=subprocess.PIPE, env=host.env,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        session.stdin.write("SELECT 'open';\n")
+        session.stdin.flush()
+        self.assertEqual(session.stdout.readline().strip(), 'open')
+        writers = [Writer(cluster.url, n * 1_000_000) for n in range(4)]
+        while sum(len(w.acknowledged) for w in writers) < 500:
+            threading.Event().wait(0.05)
+        key.aws('disable-key')
+        self.assertLess(cluster.await_sql(False, 6)[0], 5)
+        _, said = session.communicate('SELECT 1;\n', timeout=30)
+        self.assertRegex(said, '57P0[13]')
+        self.assertIn(key.id, said)
+        verbose = host.run('psql', cluster.url, '-X', '-v', 'VERBOSITY=verbose', '-c', 'SELECT 1', ok=False).stderr
+        self.assertIn(key.id, verbose)
+        key.aws('enable-key')
+        cluster.await_sql(True, 30)
+        for writer in writers:
+            writer.stop()
+        acknowledged = set().union(*(w.acknowledged for w in writers))
+        found = {int(i) for i in cluster.sql('SELECT id FROM acks').stdout.split()}
+        self.assertEqual(acknowledged - found, set())
 
     def test_04_revoked_policy_and_deletion_lock_and_return(self):
         cluster = self.cluster('locks')
