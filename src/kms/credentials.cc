@@ -1,7 +1,5 @@
 #include "kms/credentials.h"
 
-#include <array>
-
 #include "absl/strings/ascii.h"
 #include "kms/file.h"
 #include "kms/text.h"
@@ -9,11 +7,13 @@
 namespace keyhold::kms {
 namespace {
 
-constexpr std::array<const char*, 10> kNames = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-                                                "AWS_SESSION_TOKEN", "AWS_SHARED_CREDENTIALS_FILE",
-                                                "AWS_PROFILE",       "AWS_CA_BUNDLE",
-                                                "HTTPS_PROXY",       "https_proxy",
-                                                "NO_PROXY",          "no_proxy"};
+constexpr const char* kNames[] = {
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_PROFILE", "AWS_CA_BUNDLE",
+    // GCP
+    "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "NO_GCE_CHECK",
+    // every cloud
+    "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"};
 constexpr size_t kMaxCredentialsFile = 64 << 10;
 
 std::string Value(const Environment& environment, const std::string& name) {
@@ -142,7 +142,10 @@ HttpOptions HttpOptionsFrom(const Environment& environment) {
   HttpOptions options;
   options.https_proxy = ProxyValue(environment, "HTTPS_PROXY", "https_proxy");
   options.no_proxy = ProxyValue(environment, "NO_PROXY", "no_proxy");
-  options.ca_file = Value(environment, "AWS_CA_BUNDLE");
+  // One transport serves all clouds: whichever client's variable is set first.
+  for (const char* name : {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}) {
+    if (options.ca_file.empty()) options.ca_file = Value(environment, name);
+  }
   return options;
 }
 

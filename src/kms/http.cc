@@ -235,6 +235,8 @@ class CurlTransport final : public HttpTransport {
   // The list must live until the request is done.
   List SetMessage(CURL* handle, const HttpRequest& request) const {
     curl_easy_setopt(handle, CURLOPT_URL, Url(request).c_str());
+    // Else curl would join "a/../b", which is not what was checked.
+    curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
     List headers;
     for (const auto& [name, value] : request.headers) Append(headers, StrCat({name, ": ", value}).c_str());
     if (request.bearer != nullptr) Append(headers, Chars(WithNul("Authorization: Bearer ", *request.bearer)));
@@ -278,7 +280,8 @@ StatusOr<std::unique_ptr<HttpTransport>> NewHttpTransport(const HttpOptions& opt
   }
   if (!options.ca_file.empty() && access(options.ca_file.c_str(), R_OK) != 0) {
     return Error(Cause::kInvalidArgument,
-                 StrCat({"the CA file ", Quoted(options.ca_file), " (AWS_CA_BUNDLE) cannot be read"}));
+                 StrCat({"the CA file ", Quoted(options.ca_file),
+                         " (AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or SSL_CERT_FILE) cannot be read"}));
   }
   KEYHOLD_RETURN_IF_ERROR(InitCurl());
   return std::make_unique<CurlTransport>(options);

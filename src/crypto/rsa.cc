@@ -1,0 +1,112 @@
+#include "crypto/rsa.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include <cstdlib>
+
+namespace keyhold::crypto {
+namespace {
+
+struct FreeBio {
+  void operator()(BIO* bio) const { BIO_free_all(bio); }
+};
+using Bio = std::unique_ptr<BIO, FreeBio>;
+
+struct FreeContext {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+using Context = std::unique_ptr<EVP_MD_CTX, FreeContext>;
+
+// OpenSSL fails here only without memory.
+template <typename T>
+T* Required(T* pointer) {
+  if (pointer == nullptr) std::abort();
+  return pointer;
+}
+
+Bio Reader(Bytes bytes) {
+  return Bio(Required(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()))));
+}
+
+std::string_view Content(const Bio& bio) {
+  char* data = nullptr;
+  const auto size = BIO_get_mem_data(bio.get(), &data);
+  return {data, static_cast<size_t>(size)};
+}
+
+bool IsUsable(const EVP_PKEY* key) {
+  return key != nullptr && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
+         EVP_PKEY_get_bits(key) >= kMinRsaBits && EVP_PKEY_get_bits(key) <= kMaxRsaBits;
+}
+
+// Without it OpenSSL would ask the terminal for the passphrase of an encrypted key.
+int NoPassphrase(char*, int, int, void*) { return -1; }
+
+}  // namespace
+
+void RsaPrivateKey::FreeKey::operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+
+StatusOr<RsaPrivateKey> RsaPrivateKey::FromPem(Bytes pem) {
+  constexpr size_t kMaxPem = 64 << 10;
+  RsaPrivateKey key(pem.size() > kMaxPem
+                        ? nullptr
+                        : PEM_read_bio_PrivateKey(Reader(pem).get(), nullptr, &NoPassphrase, nullptr));
+  ERR_clear_error();
+  if (!IsUsable(key.key_.get())) {
+    return Error(Cause::kInvalidArgument, "not an RSA private key in PEM, unencrypted, of 2048 to 8192 bits");
+  }
+  return key;
+}
+
+StatusOr<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
+  if (bits < kMinRsaBits || bits > kMaxRsaBits) {
+    return Error(Cause::kInvalidArgument, "RSA keys have 2048 to 8192 bits here");
+  }
+  return RsaPrivateKey(Required(EVP_RSA_gen(static_cast<unsigned>(bits))));
+}
+
+SecretBytes RsaPrivateKey::ToPem() const {
+  const Bio bio(Required(BIO_new(BIO_s_secmem())));
+  if (PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+    std::abort();
+  }
+  return SecretBytes::CopyOf(AsBytes(Content(bio)));
+}
+
+std::string RsaPrivateKey::PublicPem() const {
+  const Bio bio(Required(BIO_new(BIO_s_mem())));
+  if (PEM_write_bio_PUBKEY(bio.get(), key_.get()) != 1) std::abort();
+  return std::string(Content(bio));
+}
+
+std::string RsaPrivateKey::Sign(Bytes data) const {
+  const Context context(Required(EVP_MD_CTX_new()));
+  std::string signature(static_cast<size_t>(EVP_PKEY_get_size(key_.get())), '\0');
+  size_t size = signature.size();
+  if (EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) != 1 ||
+      EVP_DigestSign(context.get(), reinterpret_cast<uint8_t*>(signature.data()), &size, data.data(),
+                     data.size()) != 1) {
+    std::abort();
+  }
+  signature.resize(size);
+  return signature;
+}
+
+Status VerifyRs256(std::string_view public_pem, Bytes data, Bytes signature) {
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PUBKEY(Reader(AsBytes(public_pem)).get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
+  const Context context(Required(EVP_MD_CTX_new()));
+  const bool usable = IsUsable(key.get());
+  const bool good =
+      usable && EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key.get()) == 1 &&
+      EVP_DigestVerify(context.get(), signature.data(), signature.size(), data.data(), data.size()) == 1;
+  ERR_clear_error();
+  if (!usable) return Error(Cause::kInvalidArgument, "not an RSA public key of 2048 to 8192 bits");
+  return good ? OkStatus() : Error(Cause::kUnauthenticated, "the signature does not verify");
+}
+
+}  // namespace keyhold::crypto

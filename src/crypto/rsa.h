@@ -1,0 +1,48 @@
+// RSA keys (RFC 8017) as cloud identities have them: signatures RSASSA-PKCS1-v1_5 with SHA-256, which JSON
+// Web Tokens call RS256 (RFC 7518 section 3.3).
+#pragma once
+
+#include <openssl/types.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "crypto/secret.h"
+
+namespace keyhold::crypto {
+
+inline constexpr int kMinRsaBits = 2048;
+inline constexpr int kMaxRsaBits = 8192;
+
+// A private key. Movable; safe to use from several threads.
+class RsaPrivateKey {
+ public:
+  // From PEM, PKCS #8 or PKCS #1, not encrypted. kInvalidArgument: not that, or not RSA of kMinRsaBits to
+  // kMaxRsaBits.
+  static StatusOr<RsaPrivateKey> FromPem(Bytes pem);
+
+  // A new one of `bits`.
+  static StatusOr<RsaPrivateKey> Generate(int bits);
+
+  // PKCS #8 PEM, not encrypted.
+  SecretBytes ToPem() const;
+  // SubjectPublicKeyInfo PEM.
+  std::string PublicPem() const;
+
+  // The RS256 signature of `data`.
+  std::string Sign(Bytes data) const;
+
+ private:
+  struct FreeKey {
+    void operator()(EVP_PKEY* key) const;
+  };
+  explicit RsaPrivateKey(EVP_PKEY* key) : key_(key) {}
+  std::unique_ptr<EVP_PKEY, FreeKey> key_;
+};
+
+// OK when `signature` is the RS256 signature of `data` by the key of `public_pem`; kUnauthenticated when not,
+// kInvalidArgument when that is no RSA public key.
+Status VerifyRs256(std::string_view public_pem, Bytes data, Bytes signature);
+
+}  // namespace keyhold::crypto
