@@ -209,11 +209,16 @@ void FAllocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t
                                           static_cast<uint64_t>(size)));
 }
 
+// The kernel asks without writing back what it still holds, which then would count as a hole: it is made to
+// write it back first.
 void LSeek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info*) {
-  const auto found = TreeOf(request).Seek(InodeOf(request, ino), static_cast<uint64_t>(offset),
-                                          whence == SEEK_DATA ? Whence::kData : Whence::kHole);
-  if (!found.ok()) return Reply(request, found.status());
-  fuse_reply_lseek(request, static_cast<off_t>(*found));
+  StateOf(request).aside([=] {
+    fuse_lowlevel_notify_inval_inode(StateOf(request).session, ino, 0, 0);
+    const auto found = TreeOf(request).Seek(InodeOf(request, ino), static_cast<uint64_t>(offset),
+                                            whence == SEEK_DATA ? Whence::kData : Whence::kHole);
+    if (!found.ok()) return Reply(request, found.status());
+    fuse_reply_lseek(request, static_cast<off_t>(*found));
+  });
 }
 
 void StatFs(fuse_req_t request, fuse_ino_t) {

@@ -16,6 +16,9 @@ struct FuseState {
   Tree& tree;
   const MountOptions& options;
   std::function<void()> ready;  // the kernel has sent INIT
+  // Runs work that waits for other requests of the mount, and must not keep them from being served.
+  std::function<void(std::function<void()>)> aside;
+  fuse_session* session = nullptr;
 };
 
 fuse_lowlevel_ops FuseOperations(const MountOptions& options);

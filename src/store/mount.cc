@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <condition_variable>
+#include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -18,6 +20,40 @@ namespace {
 
 constexpr absl::Duration kReadyWithin = absl::Seconds(10);
 constexpr absl::Duration kBusyRetry = absl::Milliseconds(20);
+
+// One thread that works off what it is given, in order.
+class Aside {
+ public:
+  Aside() : thread_([this] { Run(); }) {}
+  ~Aside() {
+    Add(nullptr);
+    thread_.join();
+  }
+  void Add(std::function<void()> work) {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(work));
+    added_.notify_one();
+  }
+
+ private:
+  void Run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      added_.wait(lock, [&] { return !queue_.empty(); });
+      const std::function<void()> work = std::move(queue_.front());
+      queue_.pop_front();
+      if (work == nullptr) return;
+      lock.unlock();
+      work();
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable added_;
+  std::deque<std::function<void()>> queue_;  // guarded by mutex_; empty work ends the thread
+  std::thread thread_;
+};
 
 }  // namespace
 
@@ -45,6 +81,7 @@ class Mount::Impl {
   int lock_ = -1;
   std::unique_ptr<Tree> tree_;
   std::unique_ptr<FuseState> state_;
+  std::unique_ptr<Aside> aside_;
   fuse_session* session_ = nullptr;
   std::thread server_;
   std::thread sealer_;
@@ -72,6 +109,7 @@ Status Mount::Impl::MountSession() {
   session_ = fuse_session_new(&args, &operations, sizeof operations, state_.get());
   fuse_opt_free_args(&args);
   if (session_ == nullptr) return Error(Cause::kInternal, "libfuse refused the session");
+  state_->session = session_;
   if (fuse_session_mount(session_, options_.mountpoint.c_str()) != 0) {
     return ErrnoError(errno != 0 ? errno : EIO, "mounting at " + options_.mountpoint);
   }
@@ -88,11 +126,14 @@ Status Mount::Impl::AwaitReady() {
 Status Mount::Impl::Start(int store) {
   KEYHOLD_RETURN_IF_ERROR(Lock(store));
   KEYHOLD_ASSIGN_OR_RETURN(tree_, Tree::Open(context_, store, options_.open_descriptors));
-  state_ = std::make_unique<FuseState>(FuseState{*tree_, options_, [this] {
-                                                   const std::lock_guard lock(mutex_);
-                                                   ready_ = true;
-                                                   changed_.notify_all();
-                                                 }});
+  const auto ready = [this] {
+    const std::lock_guard lock(mutex_);
+    ready_ = true;
+    changed_.notify_all();
+  };
+  aside_ = std::make_unique<Aside>();
+  state_ = std::make_unique<FuseState>(FuseState{
+      *tree_, options_, ready, [this](std::function<void()> work) { aside_->Add(std::move(work)); }});
   KEYHOLD_RETURN_IF_ERROR(MountSession());
   server_ = std::thread([this] { Serve(); });
   sealer_ = std::thread([this] { SealNowAndThen(); });
@@ -167,6 +208,7 @@ void Mount::Impl::Finish() {
       server_.join();
     }
     if (sealer_.joinable()) sealer_.join();
+    aside_.reset();
     fuse_session_destroy(session_);
     session_ = nullptr;
   }
