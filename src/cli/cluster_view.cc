@@ -67,7 +67,8 @@ std::string NextStep(const std::string& cause, const std::string& name) {
 
 void PrintCluster(Output& output, const json& cluster) {
   PrintTrouble(output, cluster, "lock", "This cluster is LOCKED");
-  PrintTrouble(output, cluster, "warning", "This cluster will lock soon");
+  const bool locks = !Text(cluster.value("warning", json::object()), "locks_at").empty();
+  PrintTrouble(output, cluster, "warning", locks ? "This cluster will lock soon" : "Warning");
   output.Field("name", Text(cluster, "name"));
   output.Field("id", Text(cluster, "id"));
   output.Field("cockroach version", Text(cluster, "cockroach_version"));

@@ -50,7 +50,7 @@ class Postgres {
   // and kDropWithin at most, and waits for a session's lock no longer than kUserLockTimeout: a removed user
   // whose tables a session locks cannot log in from now on, and is dropped by a later call. kInvalidArgument:
   // a name or a verifier, and nothing has changed; kUnavailable: a session locks a user that is to be
-  // changed, and nothing has changed: call again.
+  // changed, or PostgreSQL is not there, and nothing has changed: call again. May run beside Stop().
   Status ApplyUsers(const std::vector<SqlUser>& users);
 
   // SOCKET_DIR/.s.PGSQL.5432

@@ -30,9 +30,9 @@ Front::Front(const GatewayOptions& options, Allowlist allowlist, SslContext tls_
     : limits(options.limits),
       upstream_socket(options.upstream_socket),
       settings(options.cluster_settings),
-      tls(std::move(tls_context)),
       cancel_keys(crypto::SystemRandom()),
       allowlist_(std::move(allowlist)),
+      tls_(std::move(tls_context)),
       lock_(LockReason{.cause = Cause::kUnavailable,
                        .message = "the cluster is starting and does not serve yet",
                        .hint = {},
@@ -54,6 +54,16 @@ bool Front::Allows(std::string_view address) const {
 void Front::SetAllowlist(Allowlist allowlist) {
   const std::scoped_lock lock(mutex_);
   allowlist_ = std::move(allowlist);
+}
+
+std::shared_ptr<SSL_CTX> Front::tls() const {
+  const std::scoped_lock lock(mutex_);
+  return tls_;
+}
+
+void Front::SetTls(SslContext context) {
+  const std::scoped_lock lock(mutex_);
+  tls_ = std::move(context);
 }
 
 void Front::Shut(const LockReason& reason) {

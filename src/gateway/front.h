@@ -36,6 +36,10 @@ class Front {
   bool Allows(std::string_view address) const;
   void SetAllowlist(Allowlist allowlist);
 
+  // What handshakes from now on are made with; those that are under way keep theirs.
+  std::shared_ptr<SSL_CTX> tls() const;
+  void SetTls(SslContext context);
+
   void Shut(const LockReason& reason);
   void Open();
 
@@ -50,7 +54,6 @@ class Front {
   const GatewayLimits limits;
   const std::string upstream_socket;
   const ClusterSettings settings;
-  const SslContext tls;
 
   Counters counters;
   CancelKeys cancel_keys;
@@ -58,7 +61,8 @@ class Front {
  private:
   mutable std::mutex mutex_;
   std::condition_variable all_closed_;
-  Allowlist allowlist_;             // guarded by mutex_, as all below
+  Allowlist allowlist_;  // guarded by mutex_, as all below
+  std::shared_ptr<SSL_CTX> tls_;
   std::optional<LockReason> lock_;  // the gate is shut while there is one
   uint64_t upstreams_ = 0;
 };

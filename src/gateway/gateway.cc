@@ -152,6 +152,12 @@ class GatewayImpl : public Gateway {
     return OkStatus();
   }
 
+  Status RenewCertificate(const std::string& certificate_path, const std::string& key_path) override {
+    KEYHOLD_ASSIGN_OR_RETURN(SslContext tls, MakeServerContext(certificate_path, key_path));
+    front_.SetTls(std::move(tls));
+    return OkStatus();
+  }
+
   // DESIGN, "Revocation": refuses new sessions, ends the open ones, and knows when the last is gone.
   void Lock(const LockReason& reason) override {
     front_.Shut(reason);

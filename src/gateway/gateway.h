@@ -80,6 +80,10 @@ class Gateway {
   // before stays in force.
   virtual Status SetAllowlist(const std::vector<std::string>& cidrs) = 0;
 
+  // Shows another certificate from the next handshake on; open sessions go on. Errors as of Start(), and the
+  // one before stays in use.
+  virtual Status RenewCertificate(const std::string& certificate_path, const std::string& key_path) = 0;
+
   // Refuses new sessions and ends open ones with FATAL, SQLSTATE and `reason`, at the end of the protocol
   // message that a client is just being sent. Returns when every connection to PostgreSQL is closed, at most
   // limits.end_timeout_ms later. While locked, it replaces the reason.

@@ -171,7 +171,7 @@ bool Session::Answer(char byte) {
 void Session::BeginTls() {
   if (!Answer('S')) return;
   packet_.clear();
-  const Status status = client_.StartTls(front_.tls.get());
+  const Status status = client_.StartTls(front_.tls().get());
   if (!status.ok()) return Close();
   state_ = State::kHandshake;
   Handshake();

@@ -200,7 +200,8 @@ StatusOr<Certificate> EnsureCertificate(const std::string& dir, const Clock& clo
   if (access((dir + "/ca.pem").c_str(), F_OK) != 0) KEYHOLD_RETURN_IF_ERROR(MakeAuthority(dir, clock));
   KEYHOLD_ASSIGN_OR_RETURN(const Authority authority, ReadAuthority(dir));
   if (!IsGood(dir, authority, clock)) KEYHOLD_RETURN_IF_ERROR(MakeLeaf(dir, authority, clock));
-  return Certificate{ReadFile(dir + "/ca.pem"), dir + "/cert.pem", dir + "/key.pem"};
+  return Certificate{ReadFile(dir + "/ca.pem"), ReadFile(dir + "/cert.pem"), dir + "/cert.pem",
+                     dir + "/key.pem"};
 }
 
 }  // namespace keyhold::node

@@ -11,6 +11,7 @@ namespace keyhold::node {
 
 struct Certificate {
   std::string ca_pem;
+  std::string certificate_pem;
   std::string certificate_path;
   std::string key_path;
 };

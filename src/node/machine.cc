@@ -34,10 +34,17 @@ constexpr Row kTable[] = {
     // Opening again is the probe of a locked node: it needs the same unwrap.
     {State::kLocked, Event::kProbeDue, {State::kLocked, Action::kOpen}},
     {State::kLocked, Event::kDone, {State::kServing, Action::kNone}},
-    {State::kLocked, Event::kKeyLost, {State::kLocked, Action::kNone}},
-    {State::kLocked, Event::kBroken, {State::kFailed, Action::kClose}},
+    {State::kLocked, Event::kKeyLost, {State::kLocked, Action::kTell}},
+    {State::kLocked, Event::kRevokeAsked, {State::kLocked, Action::kTell}},
+    {State::kLocked, Event::kBroken, {State::kFailed, Action::kTell}},
     {State::kLocked, Event::kStopAsked, {State::kStopping, Action::kClose}},
 
+    // What failed may be mended from outside: a disk that was full, a file that was put back.
+    {State::kFailed, Event::kProbeDue, {State::kFailed, Action::kOpen}},
+    {State::kFailed, Event::kDone, {State::kServing, Action::kNone}},
+    {State::kFailed, Event::kKeyLost, {State::kLocked, Action::kTell}},
+    {State::kFailed, Event::kRevokeAsked, {State::kLocked, Action::kTell}},
+    {State::kFailed, Event::kBroken, {State::kFailed, Action::kTell}},
     {State::kFailed, Event::kStopAsked, {State::kStopping, Action::kClose}},
 
     {State::kStopping, Event::kDone, {State::kStopped, Action::kNone}},
@@ -45,7 +52,8 @@ constexpr Row kTable[] = {
 
 constexpr std::array<std::string_view, 8> kEventNames = {
     "PROBE_DUE", "KEY_USABLE", "KEY_LOST", "REVOKE_ASKED", "ENGINE_ENDED", "STOP_ASKED", "DONE", "BROKEN"};
-constexpr std::array<std::string_view, 5> kActionNames = {"none", "probe", "open", "close", "restart engine"};
+constexpr std::array<std::string_view, 6> kActionNames = {"none",  "probe", "open",
+                                                          "close", "tell",  "restart engine"};
 
 }  // namespace
 

@@ -20,7 +20,7 @@ enum class Event {
   kEngineEnded,  // PostgreSQL ended by itself
   kStopAsked,    // SIGTERM, POST /stop
   kDone,         // the action of the last transition succeeded
-  kBroken,       // it failed, and trying again will not help
+  kBroken,       // it failed, for another reason than the key
 };
 
 enum class Action {
@@ -28,6 +28,7 @@ enum class Action {
   kProbe,          // ask the KMS
   kOpen,           // unwrap, mount, start PostgreSQL, let sessions in
   kClose,          // end sessions, stop PostgreSQL, unmount, wipe keys
+  kTell,           // closed already: give the reason of now
   kRestartEngine,  // end sessions, start PostgreSQL again, let sessions in
 };
 

@@ -12,85 +12,53 @@
 #include <thread>
 
 #include "gateway/gateway.h"
+#include "node/background.h"
 #include "node/certificate.h"
 #include "node/control_socket.h"
+#include "node/door.h"
+#include "node/key_watch.h"
 #include "node/machine.h"
 #include "node/memory.h"
 #include "node/opened.h"
+#include "node/reopening.h"
+#include "node/status_board.h"
+#include "node/words.h"
 
 namespace keyhold::node {
 namespace {
 
-constexpr char kRevoked[] = "REVOKED";
-constexpr absl::Duration kLongestRetry = absl::Seconds(60);  // while a key is destroyed
 constexpr absl::Duration kCheckBudget = absl::Seconds(15);
 constexpr int kEngineRestarts = 5;  // within kEngineWindow
 constexpr absl::Duration kEngineWindow = absl::Minutes(1);
+constexpr absl::Duration kCertificateCheck = absl::Hours(1);
+constexpr absl::Duration kFirstUsersRetry = absl::Milliseconds(500);
+constexpr absl::Duration kLongestUsersRetry = absl::Seconds(30);
+constexpr absl::Duration kKeyRetry = absl::Seconds(2);
+constexpr absl::Duration kKeyRetriesFor = absl::Minutes(1);
+constexpr absl::Duration kLogAgain = absl::Minutes(1);
 
-std::string Stamp(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
-}
-
-wire::KeySpec ToWire(const kms::KeySpec& spec) {
-  return {std::string(kms::KeyTypeName(spec.type)), spec.uri, spec.auth_principal};
-}
-
-// The key ring's history as the Cloud API tells it; the platform's own key is no CMEK key.
-std::vector<wire::KeyInfo> KeysOf(const keyring::Info& info) {
-  std::vector<wire::KeyInfo> keys;
-  for (const keyring::KeyRecord& record : info.keys) {
-    if (record.spec.type == kms::KeyType::kNullKms) continue;
-    wire::KeyInfo key;
-    key.spec = ToWire(record.spec);
-    key.status = record.active ? "ENABLED" : "DISABLED";
-    if (!record.active && record.guards_data) {
-      key.user_message = "data written while this key was in use is not re-encrypted yet: keep it enabled";
-    }
-    key.created_at = Stamp(record.created_at);
-    key.updated_at = Stamp(record.updated_at);
-    keys.push_back(std::move(key));
-  }
-  return keys;
-}
-
-std::string WhatToDo(Cause cause) {
-  switch (cause) {
-    case Cause::kKmsDenied:
-      return "; restore the grant and the cluster serves again by itself";
-    case Cause::kKmsDisabled:
-      return "; enable the key and the cluster serves again by itself";
-    case Cause::kKmsPendingDeletion:
-      return "; cancel the deletion and enable the key, or the data cannot be recovered once the key is "
-             "deleted";
-    case Cause::kKmsKeyNotFound:
-      return "; if the key was destroyed, the data is gone: it cannot be recovered by anyone";
-    default:
-      return "";
-  }
-}
+bool IsKmsCause(Cause cause) { return CauseName(cause).rfind("KMS_", 0) == 0; }
 
 class Running final : public Node {
  public:
-  Running(const NodeOptions& options, const NodeParts& parts) : options_(options), parts_(parts) {}
+  Running(const NodeOptions& options, const NodeParts& parts)
+      : options_(options),
+        parts_(parts),
+        board_(static_cast<uint64_t>(absl::ToUnixMicros(parts.clock.Now()))) {}
 
   ~Running() override {
     Stop();
     if (worker_.joinable()) worker_.join();
-    {
-      const std::lock_guard lock(mutex_);
-      wait_over_ = true;
-      changed_.notify_all();
-    }
+    users_.reset();
+    key_.reset();
+    board_.EndWaits();
     control_.reset();
   }
 
   Status Start();
 
   wire::NodeStatus AwaitStatus(uint64_t after, absl::Duration wait) override {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, absl::ToChronoMilliseconds(wait),
-                      [&] { return status_.version > after || wait_over_; });
-    return status_;
+    return board_.Await(after, wait);
   }
 
   void Stop() override {
@@ -99,10 +67,7 @@ class Running final : public Node {
     wake_.notify_all();
   }
 
-  void Wait() override {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return status_.state == State::kStopped; });
-  }
+  void Wait() override { board_.AwaitState(State::kStopped); }
 
  private:
   Status StartGateway();
@@ -110,98 +75,126 @@ class Running final : public Node {
   Status TakeDesired(const wire::DesiredNode& desired);
   StatusOr<wire::CheckReport> Check(const wire::KeySpec& spec);
 
+  // Of threads of their own: what waits for others, and must not hold up a probe.
+  absl::Duration FollowUsers();
+  absl::Duration UsersFailed(const Status& status);
+  absl::Duration FollowKey();
+  bool TriesAgain(const Status& status);
+  void KeyChanged(const keyring::Info& info, const wire::DesiredCmek& wanted, bool enables,
+                  const Status& status);
+
   // The worker's; no lock is held while an action is carried out.
   void Run();
   Event AwaitEvent();
+  std::optional<Event> Urgent();
   void Handle(Event event);
   std::optional<Event> Act(Action action, Event because);
   std::optional<Event> Open();
+  std::optional<Event> NotOpened(const Status& status);
   std::optional<Event> Probe();
   std::optional<Event> Close(Event because);
   std::optional<Event> RestartEngine();
-  std::optional<Event> JudgeKey(const Status& status);
+  void TakeIn(std::shared_ptr<Opened> opened);
   void KeyIsUsable();
+  void KeyIsSilent(const Status& status, const Verdict& verdict);
   void Follow();
-  void ChangeKey(const wire::DesiredCmek& wanted);
-  void RefuseSessions(Cause cause, const std::string& message);
-  void Remember();
-  bool Reopens(const wire::DesiredNode& desired) const;
+  void RenewCertificate();
+  wire::Trouble Why(Event because) const;
+  void Tell(Event because);
+  void TryAgainLater();
+  void ProbeIn(absl::Duration wait);
+  ProbeTiming Timing();
 
-  template <typename Change>
-  void Publish(Change change) {
-    const std::lock_guard lock(mutex_);
-    change(status_);
-    ++status_.version;
-    changed_.notify_all();
+  // Of any thread.
+  void Remember(const keyring::Info& info, const std::function<void(Memory&)>& change);
+  Memory MemoryNow() {
+    const std::lock_guard lock(memory_mutex_);
+    return memory_;
   }
   wire::DesiredNode Desired() {
     const std::lock_guard lock(mutex_);
     return desired_;
   }
-  State state() {
+  std::shared_ptr<Opened> OpenedNow() {
     const std::lock_guard lock(mutex_);
-    return status_.state;
+    return opened_;
   }
 
   const NodeOptions options_;
   const NodeParts parts_;
-  std::unique_ptr<gateway::Gateway> gateway_;
+  StatusBoard board_;
+  std::unique_ptr<Door> door_;
   std::unique_ptr<ControlSocket> control_;
+  std::unique_ptr<Background> users_;
+  std::unique_ptr<Background> key_;
   std::thread worker_;
 
   // The worker's own.
-  Memory memory_;
-  std::unique_ptr<Opened> opened_;
+  State state_ = State::kStarting;
   Status trouble_;  // why the key is not usable, or what broke
-  absl::Time unreachable_since_ = absl::InfiniteFuture();
-  absl::Duration retry_;  // how long a locked node waits until its next try
+  bool revoke_told_ = false;
+  KeyWatch key_watch_;
+  Reopening reopening_;
   std::vector<absl::Time> engine_ends_;
-  uint64_t followed_ = 0;  // the generation of desired state that was carried out last
+  uint64_t followed_ = 0;  // the generation of desired state that was seen last
+  Certificate certificate_;
+  absl::Time next_certificate_check_;
+  absl::Time logged_silence_ = absl::InfinitePast();
+
+  // Of the threads that follow.
+  absl::Duration users_retry_ = kFirstUsersRetry;
+  absl::Time key_retried_since_ = absl::InfiniteFuture();
+
+  std::mutex memory_mutex_;
+  Memory memory_;  // guarded by memory_mutex_
 
   std::mutex mutex_;
-  std::condition_variable wake_;     // the worker waits here
-  std::condition_variable changed_;  // readers of the status wait here
-  wire::DesiredNode desired_;        // guarded by mutex_, as all below
-  wire::NodeStatus status_;
+  std::condition_variable wake_;    // the worker waits here
+  wire::DesiredNode desired_;       // guarded by mutex_, as all below
+  std::shared_ptr<Opened> opened_;  // replaced by the worker alone
   absl::Time next_probe_ = absl::InfinitePast();
   bool stop_asked_ = false;
   bool engine_ended_ = false;
-  bool wait_over_ = false;
 };
 
 Status Running::Start() {
   KEYHOLD_ASSIGN_OR_RETURN(desired_, ReadDesired(options_.dir));
   KEYHOLD_ASSIGN_OR_RETURN(memory_, ReadMemory(options_.dir));
-  retry_ = absl::Milliseconds(desired_.probe_interval_ms);
-  status_.version = static_cast<uint64_t>(absl::ToUnixMicros(parts_.clock.Now()));
-  status_.node_id = desired_.node_id;
-  status_.cmek_generation = memory_.cmek_generation;
-  status_.cmek_status = memory_.cmek_status;
-  status_.failure = memory_.cmek_failure;
-  status_.keys = memory_.keys;
-  status_.key_ring_epoch = memory_.key_ring_epoch;
+  board_.Change([&](wire::NodeStatus& status) {
+    status.node_id = desired_.node_id;
+    status.cmek_generation = memory_.cmek_generation;
+    status.cmek_status = memory_.cmek_status;
+    status.failure = memory_.cmek_failure;
+    status.keys = memory_.keys;
+    status.key_ring_epoch = memory_.key_ring_epoch;
+  });
   KEYHOLD_RETURN_IF_ERROR(StartGateway());
   KEYHOLD_RETURN_IF_ERROR(StartControl());
+  users_ = std::make_unique<Background>([this] { return FollowUsers(); });
+  key_ = std::make_unique<Background>([this] { return FollowKey(); });
   worker_ = std::thread([this] { Run(); });
   return OkStatus();
 }
 
 Status Running::StartGateway() {
-  KEYHOLD_ASSIGN_OR_RETURN(const Certificate certificate,
-                           EnsureCertificate(options_.dir + "/tls", parts_.clock));
+  KEYHOLD_ASSIGN_OR_RETURN(certificate_, EnsureCertificate(options_.dir + "/tls", parts_.clock));
+  next_certificate_check_ = parts_.clock.Now() + kCertificateCheck;
   gateway::GatewayOptions options;
   options.listen = desired_.sql_listen;
   options.upstream_socket = engine::Postgres::SocketPath(options_.socket_dir);
-  options.certificate_path = certificate.certificate_path;
-  options.key_path = certificate.key_path;
+  options.certificate_path = certificate_.certificate_path;
+  options.key_path = certificate_.key_path;
   options.allowlist = desired_.allowlist;
   options.cluster_settings["enterprise.encryption.type"] = [] { return std::string("AES-256-GCM"); };
   options.cluster_settings["cluster.organization"] = [id = desired_.organization_id] { return id; };
-  KEYHOLD_ASSIGN_OR_RETURN(gateway_, gateway::Gateway::Start(options));
-  RefuseSessions(Cause::kUnavailable, "the node is starting; try again in a moment");
-  status_.sql_address =
-      desired_.sql_listen.substr(0, desired_.sql_listen.rfind(':') + 1) + std::to_string(gateway_->port());
-  status_.ca_pem = certificate.ca_pem;
+  KEYHOLD_ASSIGN_OR_RETURN(auto gateway, gateway::Gateway::Start(options));
+  const std::string port = std::to_string(gateway->port());
+  door_ = std::make_unique<Door>(std::move(gateway));
+  door_->Shut(Cause::kUnavailable, "the node is starting; try again in a moment", true);
+  board_.Change([&](wire::NodeStatus& status) {
+    status.sql_address = desired_.sql_listen.substr(0, desired_.sql_listen.rfind(':') + 1) + port;
+    status.ca_pem = certificate_.ca_pem;
+  });
   return OkStatus();
 }
 
@@ -246,34 +239,42 @@ StatusOr<wire::CheckReport> Running::Check(const wire::KeySpec& wanted) {
 }
 
 void Running::Run() {
-  while (state() != State::kStopped) Handle(AwaitEvent());
+  while (state_ != State::kStopped) Handle(AwaitEvent());
 }
 
-// What comes first when several things have happened: a stop, a revocation, an engine that ended, then the
-// probe.
+ProbeTiming Running::Timing() {
+  const wire::DesiredNode desired = Desired();
+  return {absl::Milliseconds(desired.probe_interval_ms), absl::Milliseconds(desired.unreachable_grace_ms)};
+}
+
+// Nodes that lost their KMS together must not come back to it together.
+void Running::ProbeIn(absl::Duration wait) {
+  const double jitter = 0.95 + 0.1 * (static_cast<double>(board_.Now().version % 97) / 97.0);
+  const std::lock_guard lock(mutex_);
+  next_probe_ = parts_.clock.Now() + wait * jitter;
+}
+
+// What does not wait for the probe, the most urgent first. mutex_ is held.
+std::optional<Event> Running::Urgent() {
+  if (stop_asked_) return Event::kStopAsked;
+  if (desired_.revoked && !revoke_told_) return Event::kRevokeAsked;
+  if (std::exchange(engine_ended_, false) && state_ == State::kServing) return Event::kEngineEnded;
+  return std::nullopt;
+}
+
 Event Running::AwaitEvent() {
   std::unique_lock lock(mutex_);
   while (true) {
-    if (stop_asked_) return Event::kStopAsked;
-    const State state = status_.state;
-    const bool open = state == State::kServing || state == State::kStarting;
-    if (open && desired_.revoked) return Event::kRevokeAsked;
-    if (std::exchange(engine_ended_, false) && state == State::kServing) return Event::kEngineEnded;
-    if (desired_.generation != followed_) {
+    if (const auto event = Urgent()) return *event;
+    const absl::Time now = parts_.clock.Now();
+    if (desired_.generation != followed_ || now >= next_certificate_check_) {
       lock.unlock();
+      if (now >= next_certificate_check_) RenewCertificate();
       Follow();
       lock.lock();
       continue;
     }
-    const absl::Time now = parts_.clock.Now();
-    const bool waits_for_put = state == State::kLocked && desired_.revoked;
-    if (now >= next_probe_ && state != State::kFailed && !waits_for_put) {
-      const double jitter = 0.95 + 0.1 * (static_cast<double>(status_.version % 97) / 97.0);
-      const absl::Duration interval =
-          state == State::kLocked ? retry_ : absl::Milliseconds(desired_.probe_interval_ms);
-      next_probe_ = now + interval * jitter;
-      return Event::kProbeDue;
-    }
+    if (now >= next_probe_ && !desired_.revoked) return Event::kProbeDue;
     const absl::Duration wait = std::clamp(next_probe_ - now, absl::Milliseconds(1), absl::Seconds(1));
     wake_.wait_for(lock, absl::ToChronoMilliseconds(wait));
   }
@@ -282,12 +283,13 @@ Event Running::AwaitEvent() {
 void Running::Handle(Event event) {
   for (std::optional<Event> next = event; next.has_value();) {
     const Event now = *next;
-    const State before = state();
+    const State before = state_;
     const Transition transition = Next(before, now);
     if (transition.next != before) {
       spdlog::info("node: {} on {}: {}, {}", wire::NodeStateName(before), EventName(now),
                    wire::NodeStateName(transition.next), ActionName(transition.action));
-      Publish([&](wire::NodeStatus& status) { status.state = transition.next; });
+      state_ = transition.next;
+      board_.Change([&](wire::NodeStatus& status) { status.state = transition.next; });
     }
     next = Act(transition.action, now);
   }
@@ -303,6 +305,9 @@ std::optional<Event> Running::Act(Action action, Event because) {
       return Open();
     case Action::kClose:
       return Close(because);
+    case Action::kTell:
+      Tell(because);
+      return std::nullopt;
     case Action::kRestartEngine:
       return RestartEngine();
   }
@@ -312,116 +317,140 @@ std::optional<Event> Running::Act(Action action, Event because) {
 std::optional<Event> Running::Open() {
   const wire::DesiredNode desired = Desired();
   if (desired.revoked) return Event::kRevokeAsked;
-  auto opened = Opened::Open(options_, parts_, desired, memory_.key_ring_epoch, [this] {
+  auto opened = Opened::Open(options_, parts_, desired, MemoryNow().key_ring_epoch, [this] {
     const std::lock_guard lock(mutex_);
     engine_ended_ = true;
     wake_.notify_all();
   });
-  if (!opened.ok()) {
-    trouble_ = opened.status();
-    const std::string_view cause = CauseName(CauseOf(trouble_));
-    if (cause.rfind("KMS_", 0) == 0) return Event::kKeyLost;
-    spdlog::error("node: {}", std::string(trouble_.message()));
-    return Event::kBroken;
-  }
-  opened_ = *std::move(opened);
-  {
-    const std::lock_guard lock(mutex_);
-    engine_ended_ = false;
-  }
-  retry_ = absl::Milliseconds(desired.probe_interval_ms);
-  KeyIsUsable();
-  Remember();
-  if (desired.cmek.has_value() && desired.cmek->generation > memory_.cmek_generation)
-    ChangeKey(*desired.cmek);
-  gateway_->Unlock();
+  if (!opened.ok()) return NotOpened(opened.status());
+  TakeIn(*std::move(opened));
   return Event::kDone;
 }
 
+std::optional<Event> Running::NotOpened(const Status& status) {
+  trouble_ = status;
+  TryAgainLater();
+  if (IsKmsCause(CauseOf(status))) return Event::kKeyLost;
+  spdlog::error("node: {}", std::string(status.message()));
+  return Event::kBroken;
+}
+
+void Running::TryAgainLater() {
+  const Cause cause = CauseOf(trouble_);
+  const ClosedBy why = !IsKmsCause(cause)                ? ClosedBy::kFailure
+                       : cause == Cause::kKmsKeyNotFound ? ClosedBy::kKeyDestroyed
+                                                         : ClosedBy::kKeyLost;
+  ProbeIn(reopening_.Next(why, Timing().interval, parts_.clock.Now()));
+}
+
+// Users first: one who was removed while the node was closed must not come in.
+void Running::TakeIn(std::shared_ptr<Opened> opened) {
+  const wire::DesiredNode desired = Desired();
+  const bool users_known = opened->ApplyUsers(desired.sql_users).ok();
+  {
+    const std::lock_guard lock(mutex_);
+    engine_ended_ = false;
+    opened_ = std::move(opened);
+  }
+  revoke_told_ = false;
+  key_watch_.Reset();
+  reopening_.NoteOpened(parts_.clock.Now());
+  ProbeIn(Timing().interval);
+  if (const auto info = opened_->GetInfo(); info.ok()) Remember(*info, [](Memory&) {});
+  KeyIsUsable();
+  if (users_known) {
+    door_->UsersKnown();
+  } else {
+    door_->Shut(Cause::kUnavailable, "the SQL users are being brought up to date; try again in a moment",
+                true);
+  }
+  door_->EngineUp();
+  users_->Wake();
+  key_->Wake();
+}
+
 void Running::KeyIsUsable() {
-  unreachable_since_ = absl::InfiniteFuture();
   const std::string now = Stamp(parts_.clock.Now());
-  Publish([&](wire::NodeStatus& status) {
+  const Memory memory = MemoryNow();
+  board_.Unwarn(WarningOf::kKey);
+  board_.Change([&](wire::NodeStatus& status) {
     status.last_probe_at = now;
     status.lock.reset();
-    status.warning.reset();
-    status.locks_at.clear();
-    status.failure = memory_.cmek_failure;
-    status.cmek_status = memory_.cmek_status;
+    status.failure = memory.cmek_failure;
   });
 }
 
+// A refusal locks when it is confirmed; what may be a fault on the way is borne for the grace.
 std::optional<Event> Running::Probe() {
-  const Status status = opened_->Probe();
-  return JudgeKey(status);
-}
-
-// Refusals lock at once; what may be a fault on the way is borne for the grace.
-std::optional<Event> Running::JudgeKey(const Status& status) {
-  if (status.ok()) {
-    if (unreachable_since_ != absl::InfiniteFuture()) spdlog::info("node: the KMS answers again");
+  Status status = opened_->Probe();
+  if (!status.ok() && CauseOf(status) == Cause::kConflict) status = opened_->Probe();
+  const Verdict verdict = key_watch_.Judge(status, parts_.clock.Now(), Timing());
+  ProbeIn(verdict.next);
+  if (verdict.kind == Verdict::kUsable) {
     KeyIsUsable();
     return Event::kKeyUsable;
   }
   trouble_ = status;
-  if (IsRevocation(CauseOf(status))) return Event::kKeyLost;
-  const absl::Time now = parts_.clock.Now();
-  if (unreachable_since_ == absl::InfiniteFuture()) {
-    unreachable_since_ = now;
-    spdlog::warn("node: {}", std::string(status.message()));
-  }
-  const absl::Time locks_at = unreachable_since_ + absl::Milliseconds(Desired().unreachable_grace_ms);
-  Publish([&](wire::NodeStatus& s) {
-    s.warning = wire::Trouble{std::string(CauseName(CauseOf(status))), std::string(status.message()),
-                              Stamp(unreachable_since_)};
-    s.locks_at = Stamp(locks_at);
-  });
-  return now >= locks_at ? std::optional(Event::kKeyLost) : std::nullopt;
+  if (verdict.locks_at != absl::InfiniteFuture()) KeyIsSilent(status, verdict);
+  return verdict.kind == Verdict::kLost ? std::optional(Event::kKeyLost) : std::nullopt;
 }
 
-void Running::RefuseSessions(Cause cause, const std::string& message) {
-  gateway::LockReason reason;
-  reason.cause = cause;
-  reason.message = message;
-  gateway_->Lock(reason);
+void Running::KeyIsSilent(const Status& status, const Verdict& verdict) {
+  const absl::Time now = parts_.clock.Now();
+  if (now >= logged_silence_ + kLogAgain) {
+    logged_silence_ = now;
+    spdlog::warn("node: {}; serving until {}", std::string(status.message()), Stamp(verdict.locks_at));
+  }
+  board_.Warn(WarningOf::kKey, {TroubleOf(status, verdict.since), Stamp(verdict.locks_at)});
+}
+
+wire::Trouble Running::Why(Event because) const {
+  const absl::Time now = parts_.clock.Now();
+  if (because == Event::kStopAsked) return {"", "the node is stopping", Stamp(now)};
+  if (because != Event::kRevokeAsked) return TroubleOf(trouble_, now);
+  return {kRevoked,
+          "access to the cluster's data was revoked (CMEK REVOKE); update its CMEK key spec to bring it back",
+          Stamp(now)};
+}
+
+// Why nobody is served, for SQL clients and in the status.
+void Running::Tell(Event because) {
+  wire::Trouble why = Why(because);
+  if (because == Event::kStopAsked) return door_->Shut(Cause::kUnavailable, why.message, true);
+  const bool revoked = because == Event::kRevokeAsked;
+  if (revoked) revoke_told_ = true;
+  const std::optional<wire::Trouble> told = board_.Now().lock;
+  if (told && told->cause == why.cause) {
+    if (told->message == why.message) return;
+    why.since = told->since;
+  }
+  door_->Shut(revoked ? Cause::kKmsDenied : CauseOf(trouble_), why.message, true);
+  const std::string failure = because == Event::kBroken ? why.message : MemoryNow().cmek_failure;
+  board_.Unwarn(WarningOf::kKey);
+  board_.Unwarn(WarningOf::kUsers);
+  board_.Change([&](wire::NodeStatus& status) {
+    if (revoked) status.cmek_status = opened_ == nullptr ? kRevoked : "REVOKING";
+    status.failure = failure;
+    status.lock = why;
+  });
 }
 
 // Sessions first: nobody is served while the rest is taken down.
 std::optional<Event> Running::Close(Event because) {
-  wire::Trouble why;
-  Cause cause = Cause::kUnavailable;
-  if (because == Event::kRevokeAsked) {
-    why = {
-        kRevoked,
-        "access to the cluster's data was revoked (CMEK REVOKE); update its CMEK key spec to bring it back",
-        ""};
-    cause = Cause::kKmsDenied;
-  } else if (because == Event::kStopAsked) {
-    why.message = "the node is stopping";
-  } else {
-    cause = CauseOf(trouble_);
-    why = {std::string(CauseName(cause)), std::string(trouble_.message()) + WhatToDo(cause), ""};
-  }
-  why.since = Stamp(parts_.clock.Now());
-  RefuseSessions(cause, why.message);
-  if (because != Event::kStopAsked) {
-    Publish([&](wire::NodeStatus& status) {
-      if (because == Event::kRevokeAsked) status.cmek_status = "REVOKING";
-      if (because == Event::kBroken) status.failure = why.message;
-      status.lock = why;
-      status.warning.reset();
-      status.locks_at.clear();
-    });
-  }
-  if (opened_ != nullptr) {
-    const Status closed = opened_->Close();
+  Tell(because);
+  const std::shared_ptr<Opened> opened = OpenedNow();
+  if (opened != nullptr) {
+    const Status closed = opened->Close();
     if (!closed.ok()) spdlog::warn("node: {}", std::string(closed.message()));
-    opened_.reset();
+    {
+      const std::lock_guard lock(mutex_);
+      opened_.reset();
+    }
+    if (because == Event::kKeyLost || because == Event::kBroken) TryAgainLater();
   }
-  unreachable_since_ = absl::InfiniteFuture();
-  if (because == Event::kRevokeAsked) {
-    Publish([](wire::NodeStatus& status) { status.cmek_status = kRevoked; });
-  }
+  key_watch_.Reset();
+  if (because == Event::kRevokeAsked)
+    board_.Change([](wire::NodeStatus& status) { status.cmek_status = kRevoked; });
   return because == Event::kBroken ? std::nullopt : std::optional(Event::kDone);
 }
 
@@ -429,8 +458,8 @@ std::optional<Event> Running::RestartEngine() {
   const absl::Time now = parts_.clock.Now();
   std::erase_if(engine_ends_, [&](absl::Time end) { return end < now - kEngineWindow; });
   engine_ends_.push_back(now);
-  RefuseSessions(Cause::kUnavailable,
-                 "the database has stopped and is being restarted; try again in a moment");
+  door_->Shut(Cause::kUnavailable, "the database has stopped and is being restarted; try again in a moment",
+              false);
   if (engine_ends_.size() > kEngineRestarts) {
     trouble_ = Error(Cause::kUnavailable, "PostgreSQL ended " + std::to_string(engine_ends_.size()) +
                                               " times within a minute; the node's log says why");
@@ -438,67 +467,133 @@ std::optional<Event> Running::RestartEngine() {
   }
   spdlog::warn("node: PostgreSQL ended by itself; starting it again");
   if (trouble_ = opened_->RestartEngine(); !trouble_.ok()) return Event::kBroken;
-  gateway_->Unlock();
+  door_->EngineUp();
+  users_->Wake();
   return std::nullopt;
 }
 
-// A locked node looks at its key again when it is told something new.
-bool Running::Reopens(const wire::DesiredNode& desired) const {
-  return !desired.revoked && desired.cmek.has_value() && desired.cmek->generation > memory_.cmek_generation;
-}
-
-// Carries out what of the desired state needs no transition.
+// Takes up a new desired state; what takes time goes to the threads that may wait.
 void Running::Follow() {
   const wire::DesiredNode desired = Desired();
-  if (const Status status = gateway_->SetAllowlist(desired.allowlist); !status.ok()) {
+  if (desired.generation == followed_) return;
+  if (const Status status = door_->gateway().SetAllowlist(desired.allowlist); !status.ok()) {
     spdlog::error("node: {}", std::string(status.message()));
   }
-  if (state() == State::kServing && !desired.revoked) {
-    if (const Status status = opened_->ApplyUsers(desired.sql_users); !status.ok()) {
-      spdlog::error("node: {}", std::string(status.message()));
-    }
-    if (desired.cmek.has_value() && desired.cmek->generation > memory_.cmek_generation)
-      ChangeKey(*desired.cmek);
-  }
   followed_ = desired.generation;
-  Publish([&](wire::NodeStatus& status) { status.observed_generation = desired.generation; });
-  if (state() == State::kLocked) {
-    const std::lock_guard lock(mutex_);
-    if (Reopens(desired)) next_probe_ = absl::InfinitePast();
+  if (opened_ != nullptr) {
+    users_->Wake();
+    key_->Wake();
+    return;
   }
+  if (!desired.revoked) revoke_told_ = false;
+  board_.Change([&](wire::NodeStatus& status) { status.observed_generation = desired.generation; });
+  // A closed node looks at its key at once when it is told of a new one.
+  const bool news = desired.cmek.has_value() && desired.cmek->generation > MemoryNow().cmek_generation;
+  if (news && !desired.revoked) ProbeIn(absl::ZeroDuration());
+}
+
+void Running::RenewCertificate() {
+  next_certificate_check_ = parts_.clock.Now() + kCertificateCheck;
+  const auto certificate = EnsureCertificate(options_.dir + "/tls", parts_.clock);
+  Status status = certificate.status();
+  if (certificate.ok()) {
+    if (certificate->certificate_pem == certificate_.certificate_pem) return;
+    status = door_->gateway().RenewCertificate(certificate->certificate_path, certificate->key_path);
+  }
+  if (!status.ok()) return spdlog::error("node: {}", std::string(status.message()));
+  spdlog::info("node: the gateway's certificate was renewed");
+  certificate_ = *certificate;
+  board_.Change([&](wire::NodeStatus& now) { now.ca_pem = certificate_.ca_pem; });
+}
+
+absl::Duration Running::FollowUsers() {
+  const wire::DesiredNode desired = Desired();
+  const std::shared_ptr<Opened> opened = OpenedNow();
+  if (opened == nullptr) return absl::InfiniteDuration();
+  const Status status = opened->ApplyUsers(desired.sql_users);
+  if (opened->closing()) return absl::InfiniteDuration();  // asked again when it is open again
+  if (!status.ok() && IsTransient(CauseOf(status))) return UsersFailed(status);
+  users_retry_ = kFirstUsersRetry;
+  if (status.ok()) {
+    board_.Unwarn(WarningOf::kUsers);
+  } else {
+    UsersFailed(status);  // trying again mends nothing: the users are as they were
+  }
+  door_->UsersKnown();
+  board_.Change([&](wire::NodeStatus& now) {
+    now.observed_generation = std::max(now.observed_generation, desired.generation);
+  });
+  return absl::InfiniteDuration();
+}
+
+absl::Duration Running::UsersFailed(const Status& status) {
+  const Status told = Annotate(status, "the SQL users are not up to date");
+  spdlog::warn("node: {}", std::string(told.message()));
+  const auto before = board_.Now().warning;
+  wire::Trouble trouble = TroubleOf(told, parts_.clock.Now());
+  if (before && before->message == trouble.message) trouble.since = before->since;
+  board_.Warn(WarningOf::kUsers, {trouble, ""});
+  return std::exchange(users_retry_, std::min(2 * users_retry_, kLongestUsersRetry));
 }
 
 // Enable and rotate: the old key stays in force unless the new one is proved and written down.
-void Running::ChangeKey(const wire::DesiredCmek& wanted) {
-  const bool enables = opened_->ring().GetInfo().keys.front().spec.type == kms::KeyType::kNullKms;
-  Publish([&](wire::NodeStatus& status) { status.cmek_status = enables ? "ENABLING" : "ROTATING"; });
-  Status status;
-  const auto spec =
-      kms::MakeKeySpec(wanted.key_spec.type, wanted.key_spec.uri, wanted.key_spec.auth_principal);
-  status = spec.ok() ? opened_->UseKey(*spec, Desired().region) : spec.status();
-  memory_.cmek_generation = wanted.generation;
-  memory_.cmek_failure = status.ok() ? "" : std::string(status.message());
-  memory_.cmek_status = status.ok() ? "ENABLED" : enables ? "ENABLE_FAILED" : "ROTATE_FAILED";
-  if (status.ok()) unreachable_since_ = absl::InfiniteFuture();
-  Remember();
-  if (status.ok()) return;
-  spdlog::error("node: {}: {}", memory_.cmek_status, memory_.cmek_failure);
-  const std::string now = Stamp(parts_.clock.Now());
-  memory_.keys.insert(memory_.keys.begin(),
-                      {wanted.key_spec, memory_.cmek_status, memory_.cmek_failure, now, now});
-  Publish([&](wire::NodeStatus& s) { s.keys = memory_.keys; });
+absl::Duration Running::FollowKey() {
+  const wire::DesiredNode desired = Desired();
+  const std::shared_ptr<Opened> opened = OpenedNow();
+  const bool wanted = desired.cmek.has_value() && desired.cmek->generation > MemoryNow().cmek_generation;
+  if (opened == nullptr || !wanted || desired.revoked) return absl::InfiniteDuration();
+  const auto info = opened->GetInfo();
+  if (!info.ok()) return absl::InfiniteDuration();
+  const bool enables = info->keys.front().spec.type == kms::KeyType::kNullKms;
+  board_.Change([&](wire::NodeStatus& status) { status.cmek_status = enables ? "ENABLING" : "ROTATING"; });
+  const wire::KeySpec& key = desired.cmek->key_spec;
+  const auto spec = kms::MakeKeySpec(key.type, key.uri, key.auth_principal);
+  const Status status = spec.ok() ? opened->UseKey(*spec, desired.region) : spec.status();
+  const auto after = opened->GetInfo();
+  if (!after.ok() || (!status.ok() && opened->closing())) return absl::InfiniteDuration();
+  if (TriesAgain(status)) return kKeyRetry;
+  KeyChanged(*after, *desired.cmek, enables, status);
+  return absl::InfiniteDuration();
+}
+
+// The server has had the key checked a moment ago: what does not answer now may do so in the next one.
+bool Running::TriesAgain(const Status& status) {
+  const absl::Time now = parts_.clock.Now();
+  if (status.ok() || !IsTransient(CauseOf(status))) {
+    key_retried_since_ = absl::InfiniteFuture();
+    return false;
+  }
+  key_retried_since_ = std::min(key_retried_since_, now);
+  if (now - key_retried_since_ < kKeyRetriesFor) return true;
+  key_retried_since_ = absl::InfiniteFuture();
+  return false;
+}
+
+void Running::KeyChanged(const keyring::Info& info, const wire::DesiredCmek& wanted, bool enables,
+                         const Status& status) {
+  Remember(info, [&](Memory& memory) {
+    memory.cmek_generation = wanted.generation;
+    memory.cmek_failure = status.ok() ? "" : std::string(status.message());
+    memory.cmek_status = status.ok() ? "ENABLED" : enables ? "ENABLE_FAILED" : "ROTATE_FAILED";
+    if (status.ok()) return;
+    spdlog::error("node: {}: {}", memory.cmek_status, memory.cmek_failure);
+    const std::string now = Stamp(parts_.clock.Now());
+    memory.keys.insert(memory.keys.begin(),
+                       {wanted.key_spec, memory.cmek_status, memory.cmek_failure, now, now});
+  });
 }
 
 // What the key ring says now, kept for when it is closed.
-void Running::Remember() {
-  const keyring::Info info = opened_->ring().GetInfo();
+void Running::Remember(const keyring::Info& info, const std::function<void(Memory&)>& change) {
+  const std::lock_guard lock(memory_mutex_);
   memory_.key_ring_epoch = std::max(memory_.key_ring_epoch, info.epoch);
   memory_.keys = KeysOf(info);
   if (memory_.cmek_failure.empty()) memory_.cmek_status = memory_.keys.empty() ? "DISABLED" : "ENABLED";
+  change(memory_);
   if (const Status written = WriteMemory(options_.dir, memory_); !written.ok()) {
     spdlog::error("node: {}", std::string(written.message()));
   }
-  Publish([&](wire::NodeStatus& status) {
+  board_.Change([&](wire::NodeStatus& status) {
     status.keys = memory_.keys;
     status.key_ring_epoch = memory_.key_ring_epoch;
     status.cmek_generation = memory_.cmek_generation;

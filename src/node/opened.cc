@@ -13,7 +13,6 @@ namespace {
 // A probe must leave time for its confirmation and the lock within 5 s at an interval of 2 s.
 constexpr absl::Duration kProbeBudget = absl::Milliseconds(1200);
 constexpr absl::Duration kOpenBudget = absl::Milliseconds(2500);
-constexpr absl::Duration kChangeBudget = absl::Seconds(10);
 
 constexpr absl::Duration kEngineStop = absl::Seconds(8);
 constexpr absl::Duration kUnmount = absl::Seconds(5);
@@ -23,6 +22,8 @@ StatusOr<int> OpenStoreDirectory(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   return fd >= 0 ? StatusOr<int>(fd) : ErrnoError(errno, "opening " + path);
 }
+
+Status Closed() { return Error(Cause::kUnavailable, "the node is closed"); }
 
 }  // namespace
 
@@ -41,7 +42,6 @@ StatusOr<std::unique_ptr<Opened>> Opened::Open(const NodeOptions& options, const
   KEYHOLD_RETURN_IF_ERROR(opened->OpenRing(desired, min_epoch));
   KEYHOLD_RETURN_IF_ERROR(opened->StartMount());
   KEYHOLD_RETURN_IF_ERROR(opened->StartEngine());
-  KEYHOLD_RETURN_IF_ERROR(opened->ApplyUsers(desired.sql_users));
   return opened;
 }
 
@@ -85,20 +85,41 @@ Status Opened::StartEngine() {
 }
 
 Status Opened::RestartEngine() {
+  engine_->Stop(absl::ZeroDuration());  // ends what asks it for something
+  const std::lock_guard lock(sql_);
   engine_.reset();
   return StartEngine();
 }
 
+Opened::Keys Opened::KeysNow() const {
+  const std::lock_guard lock(mutex_);
+  return {ring_, kms_};
+}
+
 Status Opened::Probe() {
-  const Status status = ring_->Probe(*kms_, kProbeBudget);
-  return !status.ok() && IsRevocation(CauseOf(status)) ? ring_->Probe(*kms_, kProbeBudget) : status;
+  const Keys keys = KeysNow();
+  const Status status = keys.ring->Probe(*keys.kms, kProbeBudget);
+  // The ring is under another key already, whose KMS is not yet ours.
+  if (!status.ok() && CauseOf(status) == Cause::kFailedPrecondition)
+    return Error(Cause::kConflict, "the key is being changed");
+  return status;
+}
+
+StatusOr<keyring::Info> Opened::GetInfo() const {
+  const Keys keys = KeysNow();
+  if (keys.ring == nullptr) return Closed();
+  return keys.ring->GetInfo();
 }
 
 Status Opened::UseKey(const kms::KeySpec& spec, const std::string& region) {
-  KEYHOLD_ASSIGN_OR_RETURN(std::unique_ptr<kms::Kms> next, parts_.kms.Open(spec));
+  const std::lock_guard lock(key_);
+  if (closing_) return Closed();
+  KEYHOLD_ASSIGN_OR_RETURN(std::shared_ptr<kms::Kms> next, parts_.kms.Open(spec));
   const kms::Context context = keyring::ToContext(ring_->GetInfo().identity);
   KEYHOLD_RETURN_IF_ERROR(next->Check(region, context, kChangeBudget).ToStatus());
+  if (closing_) return Closed();
   KEYHOLD_RETURN_IF_ERROR(ring_->Rewrap(*next, kChangeBudget));
+  const std::lock_guard pointers(mutex_);
   kms_ = std::move(next);
   return OkStatus();
 }
@@ -106,6 +127,8 @@ Status Opened::UseKey(const kms::KeySpec& spec, const std::string& region) {
 Status Opened::ApplyUsers(const std::vector<wire::SqlUser>& users) {
   std::vector<engine::SqlUser> wanted;
   for (const wire::SqlUser& user : users) wanted.push_back({user.name, user.scram_verifier});
+  const std::lock_guard lock(sql_);
+  if (closing_) return Closed();
   if (users_applied_ && wanted == users_) return OkStatus();
   KEYHOLD_RETURN_IF_ERROR(engine_->ApplyUsers(wanted));
   users_ = std::move(wanted);
@@ -114,10 +137,13 @@ Status Opened::ApplyUsers(const std::vector<wire::SqlUser>& users) {
 }
 
 Status Opened::Close() {
+  closing_ = true;
   if (engine_ != nullptr) engine_->Stop(kEngineStop);
+  const std::scoped_lock sql(sql_);
   engine_.reset();
   const Status unmounted = mount_ == nullptr ? OkStatus() : mount_->Stop(kUnmount);
   mount_.reset();
+  const std::scoped_lock keys(key_, mutex_);
   ring_.reset();
   kms_.reset();
   if (store_ >= 0) close(std::exchange(store_, -1));

@@ -1,8 +1,10 @@
 // What a node holds while it is open, put up and taken down in one order: key ring, mount, PostgreSQL.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "engine/postgres.h"
@@ -11,6 +13,9 @@
 #include "store/mount.h"
 
 namespace keyhold::node {
+
+// How long a change of the key may take: its checks, and then its wrap.
+inline constexpr absl::Duration kChangeBudget = absl::Seconds(6);
 
 class Opened {
  public:
@@ -23,41 +28,60 @@ class Opened {
   // Close() with no patience.
   ~Opened();
 
-  keyring::KeyRing& ring() { return *ring_; }
-  uint64_t corrupt_count() const { return mount_->corrupt_count(); }
+  // Of the thread that opened it, and not after Close().
 
-  // Proves that the KMS still unwraps the store key; a refusal is confirmed at once by a second try.
+  // Asks the KMS once whether it still unwraps the store key. kConflict: the key is just being changed, ask
+  // again.
   Status Probe();
-
-  // Checks `spec`, wraps a new store key with it, and uses it from now on. Traffic goes on.
-  Status UseKey(const kms::KeySpec& spec, const std::string& region);
-
-  Status ApplyUsers(const std::vector<wire::SqlUser>& users);
 
   // Starts PostgreSQL again after it ended by itself.
   Status RestartEngine();
 
   // Stops PostgreSQL, unmounts and wipes the keys: afterwards nothing of the store's content is on this
-  // machine but ciphertext. The status tells of a mount that was busy; it is gone all the same.
+  // machine but ciphertext. What the calls below are waiting for ends first, or after kChangeBudget at the
+  // latest. The status tells of a mount that was busy; it is gone all the same.
   Status Close();
+
+  // Of any thread; kUnavailable once Close() has begun.
+
+  bool closing() const { return closing_; }
+
+  StatusOr<keyring::Info> GetInfo() const;
+
+  // Checks `spec`, wraps a new store key with it, and uses it from now on. Traffic and probes go on.
+  Status UseKey(const kms::KeySpec& spec, const std::string& region);
+
+  // May wait for PostgreSQL, and for what users do to it (Postgres::ApplyUsers).
+  Status ApplyUsers(const std::vector<wire::SqlUser>& users);
 
  private:
   Opened(const NodeOptions& options, const NodeParts& parts, std::function<void()> on_engine_exit);
   Status OpenRing(const wire::DesiredNode& desired, uint64_t min_epoch);
   Status StartMount();
   Status StartEngine();
+  struct Keys {
+    std::shared_ptr<keyring::KeyRing> ring;
+    std::shared_ptr<kms::Kms> kms;
+  };
+  Keys KeysNow() const;
 
   const NodeOptions options_;
   const NodeParts parts_;
   const std::function<void()> on_engine_exit_;
   store::WriteCounter counter_;
   int store_ = -1;
-  std::unique_ptr<kms::Kms> kms_;
-  std::unique_ptr<keyring::KeyRing> ring_;
   std::unique_ptr<store::Mount> mount_;
-  std::unique_ptr<engine::Postgres> engine_;
-  std::vector<engine::SqlUser> users_;  // as last applied
-  bool users_applied_ = false;
+  std::atomic<bool> closing_ = false;
+
+  std::mutex key_;  // held through a change of the key
+  mutable std::mutex mutex_;
+  std::shared_ptr<keyring::KeyRing> ring_;  // guarded by mutex_; replaced by Close() alone, which holds key_
+  std::shared_ptr<kms::Kms> kms_;           // guarded by mutex_
+
+  std::mutex sql_;                            // held through a change of the users
+  std::unique_ptr<engine::Postgres> engine_;  // replaced by the opening thread, which holds sql_
+  std::vector<engine::SqlUser> users_;        // as last applied; guarded by sql_
+  bool users_applied_ = false;                // guarded by sql_
 };
 
 }  // namespace keyhold::node

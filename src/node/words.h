@@ -1,0 +1,24 @@
+// What a node's parts know, in the words and types of its status.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "keyring/keyring.h"
+#include "wire/node.h"
+
+namespace keyhold::node {
+
+inline constexpr char kRevoked[] = "REVOKED";
+
+// RFC 3339 in UTC, to the millisecond.
+std::string Stamp(absl::Time time);
+
+// The key ring's history as the Cloud API tells it, newest first; the platform's own key is no CMEK key.
+std::vector<wire::KeyInfo> KeysOf(const keyring::Info& info);
+
+// `status` as a trouble since `since`.
+wire::Trouble TroubleOf(const Status& status, absl::Time since);
+
+}  // namespace keyhold::node
