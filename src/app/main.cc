@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "app/localcloud_log.h"
 #include "app/mount.h"
 #include "app/services.h"
 #include "app/start.h"
@@ -74,11 +75,43 @@ void AddStop(CLI::App& app, std::string& dir, Action& action) {
   stop->callback([&] { action = [&] { return RunStop(dir); }; });
 }
 
-void AddLocalCloud(CLI::App& app, localcloud::Options& options, Action& action) {
-  CLI::App* command = app.add_subcommand("localcloud", "The local cloud alone");
-  command->add_option("--dir", options.dir, "Directory for its state")->required();
-  command->add_option("--listen", options.listen, "ADDR:PORT; port 0: a free one")->capture_default_str();
-  command->callback([&] { action = [&] { return ServeLocalCloud(options); }; });
+void AddLocalCloudLog(CLI::App& localcloud, LocalCloudLogOptions& options, Action& action) {
+  static const std::map<std::string, localcloud::LogShape> shapes = {{"table", localcloud::LogShape::kTable},
+                                                                     {"json", localcloud::LogShape::kJson},
+                                                                     {"cloud", localcloud::LogShape::kCloud}};
+  localcloud::LogQuery& query = options.query;
+  CLI::App* log = localcloud.add_subcommand("log", "Who used which key, when, and what came of it");
+  log->add_option("--dir", options.dir, "The directory of keyhold start, or of the local cloud")->required();
+  log->add_option("--cloud", query.cloud, "AWS, GCP or AZURE only")
+      ->check(CLI::IsMember({"AWS", "GCP", "AZURE"}));
+  log->add_option("--key", query.key, "Keys with this in their name only");
+  log->add_option("--caller", query.caller, "Callers with this in their name only");
+  log->add_flag("--failed", query.failed, "What was refused or failed only");
+  log->add_flag("-f,--follow", query.follow, "Go on with what happens from now on");
+  log->add_option(
+         "-o,--output", query.shape,
+         "table; json: a line per request; cloud: as CloudTrail, Cloud Audit Logs or Key Vault tell it")
+      ->transform(CLI::CheckedTransformer(shapes, CLI::ignore_case).description("table|json|cloud"));
+  log->footer("Example: keyhold localcloud log --dir /var/lib/keyhold --failed -f");
+  log->callback([&] { action = [&] { return ShowLocalCloudLog(options); }; });
+}
+
+struct LocalCloudFlags {
+  localcloud::Options options;
+  LocalCloudLogOptions log;
+};
+
+void AddLocalCloud(CLI::App& app, LocalCloudFlags& flags, Action& action) {
+  CLI::App* command = app.add_subcommand("localcloud", "The local cloud alone, and its access log");
+  command->add_option("--dir", flags.options.dir, "Directory for its state");
+  command->add_option("--listen", flags.options.listen, "ADDR:PORT; port 0: a free one")
+      ->capture_default_str();
+  AddLocalCloudLog(*command, flags.log, action);
+  command->parse_complete_callback([&, command] {
+    if (!command->get_subcommands().empty()) return;
+    if (flags.options.dir.empty()) throw CLI::RequiredError("--dir");
+    action = [&] { return ServeLocalCloud(flags.options); };
+  });
 }
 
 struct ServerFlags {
@@ -175,7 +208,7 @@ int Main(int argc, char** argv) {
   Action action;
   StartOptions start;
   std::string stop_dir;
-  localcloud::Options cloud;
+  LocalCloudFlags cloud;
   ServerFlags server;
   AgentFlags agent;
   node::RunOptions node;

@@ -21,6 +21,9 @@ struct AccessEntry {
   std::map<std::string, std::string> encryption_context;
 };
 
+// A line of the log. kCorrupt: it is none.
+StatusOr<AccessEntry> ParseEntry(const std::string& line);
+
 class AccessLog {
  public:
   // Opens or makes `path` (0600).
