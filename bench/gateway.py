@@ -30,7 +30,7 @@ def start_pgbouncer(place, socket_dir, socket_port, user, password, prefix=(), d
     (home / 'users').write_text(f'"{user}" "{password}"\n')
     (home / 'ini').write_text(
         f'[databases]\n* = host={socket_dir} port={socket_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n'
-        f'unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {home}/users\npool_mode = session\nmax_client_conn = 2000\n'
+        f'unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {home}/users\npool_mode = session\nserver_lifetime = 0\nmax_client_conn = 2000\n'
         f'default_pool_size = 1000\nclient_tls_sslmode = require\nclient_tls_key_file = {key}\nclient_tls_cert_file = {certificate}\n'
         f'logfile = {home}/log\npidfile = {home}/pid\nignore_startup_parameters = extra_float_digits,options\n')
     process = place.start(*prefix, 'runuser', '-u', 'postgres', '--', 'pgbouncer', '-q', home / 'ini', stdout=subprocess.DEVNULL,

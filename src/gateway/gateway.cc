@@ -1,11 +1,14 @@
 #include "gateway/gateway.h"
 
+#include <arpa/inet.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <asio/executor_work_guard.hpp>
-#include <asio/post.hpp>
+#include <asio/ip/tcp.hpp>
+#include <cerrno>
 #include <csignal>
 #include <thread>
 #include <unordered_set>
@@ -19,17 +22,16 @@ namespace {
 
 using asio::ip::tcp;
 constexpr size_t kBufferSize = 64 << 10;
-constexpr int kAcceptRetryMs = 100;
+constexpr std::chrono::milliseconds kAcceptRetry(100);
 constexpr int kBacklog = 1024;
 
 // One thread and the sessions that live on it.
 class Worker {
  public:
-  Worker()
-      : guard_(asio::make_work_guard(context_)),
-        host_{.context = context_, .buffer = buffer_, .closed = [this](Session* session) {
-                sessions_.erase(session->shared_from_this());
-              }} {}
+  explicit Worker(std::unique_ptr<Loop> loop)
+      : loop_(std::move(loop)), host_{.loop = *loop_, .buffer = buffer_, .closed = [this](Session* session) {
+                                        sessions_.erase(session->shared_from_this());
+                                      }} {}
 
   ~Worker() { Stop(); }
   Worker(const Worker&) = delete;
@@ -39,16 +41,15 @@ class Worker {
     thread_ = std::thread([this] { Run(); });
   }
 
-  void Adopt(Front& front, tcp::socket socket) {
-    auto session = std::make_shared<Session>(front, host_, std::move(socket));
-    asio::post(context_, [this, session] {
+  void Adopt(Front& front, int fd, std::string address) {
+    loop_->Post([this, session = std::make_shared<Session>(front, host_, fd, std::move(address))] {
       sessions_.insert(session);
       session->Start();
     });
   }
 
   void EndAll(const LockReason& reason) {
-    asio::post(context_, [this, reason] {
+    loop_->Post([this, reason] {
       const auto sessions = sessions_;
       for (const auto& session : sessions) session->End(reason);
     });
@@ -57,33 +58,108 @@ class Worker {
   // Closes its sessions and joins the thread. Safe to call again.
   void Stop() {
     if (!thread_.joinable()) return;
-    asio::post(context_, [this] {
+    loop_->Post([this] {
       const auto sessions = sessions_;
       for (const auto& session : sessions) session->Close();
-      guard_.reset();
-      context_.stop();
     });
+    loop_->Stop();
     thread_.join();
   }
 
-  asio::io_context& context() { return context_; }
+  Loop& loop() { return *loop_; }
 
  private:
   void Run() {
-    // OpenSSL writes with write(2); a client that is gone must be an error there, not a signal.
+    // A client that is gone must be an error where OpenSSL writes, not a signal.
     sigset_t pipe;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-    context_.run();
+    loop_->Run();
   }
 
+  const std::unique_ptr<Loop> loop_;
   std::vector<char> buffer_ = std::vector<char>(kBufferSize);
-  asio::io_context context_{1};
-  asio::executor_work_guard<asio::io_context::executor_type> guard_;
   Session::Host host_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;  // touched by the worker's thread only
   std::thread thread_;
+};
+
+// In text, without a zone; of IPv4 also when it comes mapped into IPv6.
+std::string AddressOf(const sockaddr_storage& peer) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (peer.ss_family == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(peer).sin_addr, text, sizeof text);
+    return text;
+  }
+  const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&address)) {
+    inet_ntop(AF_INET, address.s6_addr + 12, text, sizeof text);
+  } else {
+    inet_ntop(AF_INET6, &address, text, sizeof text);
+  }
+  return text;
+}
+
+// The listening socket, on one worker's loop.
+class Acceptor : public Watcher {
+ public:
+  using Admit = std::function<void(int fd, std::string address)>;
+
+  Acceptor(Loop& loop, Admit admit) : loop_(loop), admit_(std::move(admit)) {}
+  ~Acceptor() override {
+    if (fd_ >= 0) close(fd_);
+  }
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  // Before the loop runs. The port that it got.
+  StatusOr<uint16_t> Listen(const tcp::endpoint& endpoint) {
+    fd_ = socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    if (fd_ < 0 || setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd_, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
+        listen(fd_, kBacklog) != 0 || getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
+      return ErrnoError(
+          errno, absl::StrCat("cannot listen on ", endpoint.address().to_string(), ":", endpoint.port()));
+    }
+    id_ = loop_.Enroll(this);
+    KEYHOLD_RETURN_IF_ERROR(loop_.Watch(id_, 0, fd_));
+    return ntohs(bound.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(bound).sin_port
+                                            : reinterpret_cast<const sockaddr_in6&>(bound).sin6_port);
+  }
+
+  void Ready(int, bool, bool) override { Accept(); }
+  void Expired() override { Accept(); }
+
+ private:
+  void Accept() {
+    while (true) {
+      sockaddr_storage peer{};
+      socklen_t size = sizeof peer;
+      const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd >= 0) {
+        admit_(fd, AddressOf(peer));
+      } else if (errno == EAGAIN) {
+        return;
+      } else if (errno != ECONNABORTED && errno != EINTR) {
+        return AcceptLater(errno);
+      }
+    }
+  }
+
+  // Out of descriptors: those that are open must close first.
+  void AcceptLater(int error) {
+    spdlog::warn("gateway: cannot accept: {}", std::generic_category().message(error));
+    loop_.SetDeadline(id_, kAcceptRetry);
+  }
+
+  Loop& loop_;
+  const Admit admit_;
+  uint64_t id_ = 0;
+  int fd_ = -1;
 };
 
 Status BadListen(const std::string& listen) {
@@ -118,29 +194,21 @@ Status Check(const GatewayOptions& options) {
 class GatewayImpl : public Gateway {
  public:
   GatewayImpl(const GatewayOptions& options, Allowlist allowlist, SslContext tls)
-      : front_(options, std::move(allowlist), std::move(tls)),
-        workers_(static_cast<size_t>(options.threads)),
-        acceptor_(workers_[0].context()),
-        retry_(workers_[0].context()) {}
+      : front_(options, std::move(allowlist), std::move(tls)) {}
 
   ~GatewayImpl() override {
-    for (Worker& worker : workers_) worker.Stop();
+    for (const auto& worker : workers_) worker->Stop();
   }
 
-  Status Listen(const tcp::endpoint& endpoint) {
-    std::error_code error;
-    acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(kBacklog, error);
-    if (!error) acceptor_.non_blocking(true, error);
-    if (error) {
-      return ErrnoError(error.value(), absl::StrCat("cannot listen on ", endpoint.address().to_string(), ":",
-                                                    endpoint.port()));
+  Status Start(int threads, const tcp::endpoint& endpoint) {
+    for (int i = 0; i < threads; ++i) {
+      KEYHOLD_ASSIGN_OR_RETURN(std::unique_ptr<Loop> loop, Loop::Make());
+      workers_.push_back(std::make_unique<Worker>(std::move(loop)));
     }
-    port_ = acceptor_.local_endpoint().port();
-    Accept();
-    for (Worker& worker : workers_) worker.Start();
+    acceptor_ = std::make_unique<Acceptor>(
+        workers_[0]->loop(), [this](int fd, std::string address) { Admit(fd, std::move(address)); });
+    KEYHOLD_ASSIGN_OR_RETURN(port_, acceptor_->Listen(endpoint));
+    for (const auto& worker : workers_) worker->Start();
     return OkStatus();
   }
 
@@ -161,7 +229,7 @@ class GatewayImpl : public Gateway {
   // DESIGN, "Revocation": refuses new sessions, ends the open ones, and knows when the last is gone.
   void Lock(const LockReason& reason) override {
     front_.Shut(reason);
-    for (Worker& worker : workers_) worker.EndAll(reason);
+    for (const auto& worker : workers_) worker->EndAll(reason);
     const auto limit = absl::Milliseconds(front_.limits.end_timeout_ms) * 2;
     const bool all = front_.AwaitAllClosed(limit);
     spdlog::info("gateway locked: {} ({})", reason.message, CauseName(reason.cause));
@@ -187,38 +255,18 @@ class GatewayImpl : public Gateway {
   }
 
  private:
-  void Accept() {
-    Worker& worker = workers_[next_++ % workers_.size()];
-    acceptor_.async_accept(worker.context(), [this, &worker](std::error_code error, tcp::socket socket) {
-      if (error == asio::error::operation_aborted) return;
-      if (error) return AcceptLater(error);
-      Admit(worker, std::move(socket));
-      Accept();
-    });
-  }
-
-  // Out of descriptors: those that are open must close first.
-  void AcceptLater(const std::error_code& why) {
-    spdlog::warn("gateway: cannot accept: {}", why.message());
-    retry_.expires_after(std::chrono::milliseconds(kAcceptRetryMs));
-    retry_.async_wait([this](std::error_code error) {
-      if (!error) Accept();
-    });
-  }
-
-  void Admit(Worker& worker, tcp::socket socket) {
+  void Admit(int fd, std::string address) {
     ++front_.counters.accepted;
-    const bool flooded = front_.counters.starting >= static_cast<uint64_t>(front_.limits.max_starting);
-    std::error_code error;
-    socket.non_blocking(true, error);
-    if (flooded || error) return;
-    worker.Adopt(front_, std::move(socket));
+    if (front_.counters.starting >= static_cast<uint64_t>(front_.limits.max_starting)) {
+      close(fd);
+      return;
+    }
+    workers_[next_++ % workers_.size()]->Adopt(front_, fd, std::move(address));
   }
 
   Front front_;
-  std::vector<Worker> workers_;
-  tcp::acceptor acceptor_;
-  asio::steady_timer retry_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Acceptor> acceptor_;
   uint16_t port_ = 0;
   size_t next_ = 0;  // touched by worker 0 only, once it runs
 };
@@ -231,7 +279,7 @@ StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options) {
   KEYHOLD_ASSIGN_OR_RETURN(Allowlist allowlist, Allowlist::Parse(options.allowlist));
   KEYHOLD_ASSIGN_OR_RETURN(SslContext tls, MakeServerContext(options.certificate_path, options.key_path));
   auto gateway = std::make_unique<GatewayImpl>(options, std::move(allowlist), std::move(tls));
-  KEYHOLD_RETURN_IF_ERROR(gateway->Listen(endpoint));
+  KEYHOLD_RETURN_IF_ERROR(gateway->Start(options.threads, endpoint));
   return gateway;
 }
 

@@ -20,6 +20,11 @@ void Outgoing::Own(std::string bytes) {
   pieces_.emplace_back(owned_.back());
 }
 
+void Outgoing::Clear() {
+  pieces_.clear();
+  owned_.clear();
+}
+
 size_t Outgoing::size() const {
   size_t total = 0;
   for (const std::string_view piece : pieces_) total += piece.size();

@@ -4,7 +4,7 @@
 // One instance per direction of a session; used by one thread. PostgreSQL documentation 55.1.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +19,7 @@ class Outgoing {
   // `bytes` must live until this object is cleared.
   void Pass(std::string_view bytes);
   void Own(std::string bytes);
+  void Clear();
   const std::vector<std::string_view>& pieces() const { return pieces_; }
   size_t size() const;
   // Everything but the first `skip` bytes.
@@ -26,7 +27,7 @@ class Outgoing {
 
  private:
   std::vector<std::string_view> pieces_;
-  std::deque<std::string> owned_;
+  std::list<std::string> owned_;  // never moves what the pieces refer to
 };
 
 enum class Verdict { kRelay, kCollect, kRefuse };

@@ -59,15 +59,15 @@ Next Relay::FromClient(std::span<char> buffer) {
     size_t got = 0;
     const IoResult result = client_.Read(buffer.data(), buffer.size(), &got);
     if (result != IoResult::kDone) return ForClient(result);
-    front_.counters.bytes_from_clients += got;
-    Outgoing out;
+    front_.counters.bytes_from_clients.fetch_add(got, std::memory_order_relaxed);
+    out_.Clear();
     const uint64_t rewritten = conversation_.rewritten();
-    error_ = conversation_.from_client().Feed({buffer.data(), got}, out);
+    error_ = conversation_.from_client().Feed({buffer.data(), got}, out_);
     if (!error_.ok()) return Next::kBroken;
     front_.counters.rewritten += conversation_.rewritten() - rewritten;
-    next = SendToServer(out);
+    next = SendToServer(out_);
     // Most clients wait for an answer now: wait too, instead of a read that finds nothing.
-    if (next == Next::kAgain && got < buffer.size() && !client_.HasPending()) return Next::kClientReadable;
+    if (next == Next::kAgain && client_.Drained()) return Next::kClientReadable;
   }
   return next;
 }
@@ -107,11 +107,11 @@ Next Relay::FromServer(std::span<char> buffer) {
     const IoResult result = server_.Read(buffer.data(), buffer.size(), &got);
     if (result == IoResult::kWantRead) return Next::kServerReadable;
     if (result != IoResult::kDone) return Next::kEnd;
-    front_.counters.bytes_to_clients += got;
-    Outgoing out;
-    error_ = conversation_.from_server().Feed({buffer.data(), got}, out);
+    front_.counters.bytes_to_clients.fetch_add(got, std::memory_order_relaxed);
+    out_.Clear();
+    error_ = conversation_.from_server().Feed({buffer.data(), got}, out_);
     if (!error_.ok()) return Next::kBroken;
-    next = SendToClient(out);
+    next = SendToClient(out_);
     if (next == Next::kAgain && got < buffer.size()) return Next::kServerReadable;
   }
   return next;

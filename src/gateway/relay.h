@@ -56,6 +56,7 @@ class Relay {
   uint32_t pid_ = 0;
   uint32_t client_secret_ = 0;
   Conversation conversation_;
+  Outgoing out_;           // of one read; kept for its memory
   std::string to_server_;  // taken from the client, not yet taken by the server
   std::string to_client_;
   Status error_;

@@ -40,13 +40,16 @@ Status ServerChannel::Connect() {
 }
 
 IoResult ServerChannel::Read(char* out, size_t size, size_t* got) {
-  const ssize_t count = recv(fd_, out, size, 0);
+  ssize_t count = 0;
+  do {
+    count = recv(fd_, out, size, 0);
+  } while (count < 0 && errno == EINTR);
   if (count > 0) {
     *got = static_cast<size_t>(count);
     return IoResult::kDone;
   }
   if (count == 0) return IoResult::kClosed;
-  return errno == EAGAIN || errno == EINTR ? IoResult::kWantRead : IoResult::kFailed;
+  return errno == EAGAIN ? IoResult::kWantRead : IoResult::kFailed;
 }
 
 IoResult ServerChannel::Write(const Outgoing& bytes, size_t* put) {
@@ -57,8 +60,11 @@ IoResult ServerChannel::Write(const Outgoing& bytes, size_t* put) {
     vector[i] = {.iov_base = const_cast<char*>(piece.data()), .iov_len = piece.size()};
   }
   const msghdr message{.msg_iov = vector.data(), .msg_iovlen = pieces};
-  const ssize_t count = sendmsg(fd_, &message, MSG_NOSIGNAL);
-  if (count < 0) return errno == EAGAIN || errno == EINTR ? IoResult::kWantWrite : IoResult::kFailed;
+  ssize_t count = 0;
+  do {
+    count = sendmsg(fd_, &message, MSG_NOSIGNAL);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return errno == EAGAIN ? IoResult::kWantWrite : IoResult::kFailed;
   *put = static_cast<size_t>(count);
   return IoResult::kDone;
 }

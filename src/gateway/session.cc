@@ -1,8 +1,11 @@
 #include "gateway/session.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include <asio/post.hpp>
+#include <cerrno>
 #include <chrono>
 
 namespace keyhold::gateway {
@@ -27,34 +30,24 @@ ErrorText ServerCrashed() {
           .hint = "Connect again in a moment; a transaction that was not acknowledged may be lost."};
 }
 
-std::string AddressOf(const asio::ip::tcp::socket& socket) {
-  std::error_code error;
-  const asio::ip::address address = socket.remote_endpoint(error).address();
-  if (error) return {};
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
-  }
-  const std::string text = address.to_string();
-  return text.substr(0, text.find('%'));
+void SetOption(int fd, int level, int option) {
+  const int on = 1;
+  setsockopt(fd, level, option, &on, sizeof on);  // a connection that is gone says so when it is read
 }
+
+constexpr unsigned Bit(Next next) { return 1U << static_cast<unsigned>(next); }
 
 }  // namespace
 
-Session::Session(Front& front, const Host& host, asio::ip::tcp::socket socket)
-    : front_(front),
-      host_(host),
-      socket_(std::move(socket)),
-      server_wait_(host.context),
-      deadline_(host.context),
-      client_(socket_.native_handle()),
-      server_(front),
-      address_(AddressOf(socket_)) {
+Session::Session(Front& front, const Host& host, int fd, std::string address)
+    : front_(front), host_(host), fd_(fd), client_(fd), server_(front), address_(std::move(address)) {
   ++front_.counters.sessions;
   ++front_.counters.starting;
 }
 
 Session::~Session() {
-  if (server_wait_.is_open()) server_wait_.release();
+  if (id_ != 0) host_.loop.Leave(id_);
+  if (state_ != State::kClosed) close(fd_);
   LeaveStartup();
   --front_.counters.sessions;
 }
@@ -64,51 +57,67 @@ void Session::LeaveStartup() {
 }
 
 void Session::Start() {
-  std::error_code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  SetOption(fd_, IPPROTO_TCP, TCP_NODELAY);
+  SetOption(fd_, SOL_SOCKET, SO_KEEPALIVE);
+  id_ = host_.loop.Enroll(this);
   SetDeadline(front_.limits.startup_timeout_ms);
+  if (!host_.loop.Watch(id_, 0, fd_).ok()) return Close();
   ReadPacket();
 }
 
 void Session::SetDeadline(int milliseconds) {
-  deadline_.expires_after(std::chrono::milliseconds(milliseconds));
-  deadline_.async_wait([self = shared_from_this()](std::error_code error) {
-    if (!error) self->Close();
-  });
+  host_.loop.SetDeadline(id_, std::chrono::milliseconds(milliseconds));
 }
 
-void Session::WaitClient(bool readable, Step step) {
-  socket_.async_wait(readable ? asio::socket_base::wait_read : asio::socket_base::wait_write,
-                     [self = shared_from_this(), step](std::error_code error) {
-                       if (!error && self->state_ != State::kClosed) (self.get()->*step)();
-                     });
+void Session::Expired() {
+  const auto self = shared_from_this();
+  state_ == State::kConnecting ? Connect() : Close();
 }
 
-void Session::WaitServer(bool readable, Step step) {
-  if (!server_wait_.is_open()) return;
-  using Descriptor = asio::posix::descriptor_base;
-  server_wait_.async_wait(readable ? Descriptor::wait_read : Descriptor::wait_write,
-                          [self = shared_from_this(), step](std::error_code error) {
-                            if (!error && self->state_ != State::kClosed) (self.get()->*step)();
-                          });
+bool Session::WatchServer() {
+  const unsigned server = Bit(Next::kServerReadable) | Bit(Next::kServerWritable);
+  ready_ &= ~server;
+  armed_ &= ~server;
+  return host_.loop.Watch(id_, 1, server_.fd()).ok();
+}
+
+bool Session::WatchWritable(Next next, bool on) {
+  const bool client = next == Next::kClientWritable;
+  armed_ = on ? armed_ | Bit(next) : armed_ & ~Bit(next);
+  return host_.loop.WatchWritable(id_, client ? 0 : 1, client ? fd_ : server_.fd(), on).ok();
+}
+
+// Each direction's step runs when what it waits for has come; what nobody waits for is kept.
+void Session::Ready(int which, bool readable, bool writable) {
+  const auto self = shared_from_this();
+  const Next write = which == 0 ? Next::kClientWritable : Next::kServerWritable;
+  if (readable) ready_ |= Bit(which == 0 ? Next::kClientReadable : Next::kServerReadable);
+  if (writable) ready_ |= Bit(write);
+  if (writable && (armed_ & Bit(write)) != 0 && !WatchWritable(write, false)) return Close();
+  unsigned taken = 0;
+  std::array<Step, 2> steps{};
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_[i].step == nullptr || (ready_ & Bit(waiting_[i].next)) == 0) continue;
+    taken |= Bit(waiting_[i].next);
+    steps[i] = std::exchange(waiting_[i].step, nullptr);
+  }
+  ready_ &= ~taken;
+  for (const Step step : steps) {
+    if (step != nullptr && state_ != State::kClosed) (this->*step)();
+  }
 }
 
 void Session::Wait(Next next, Step step) {
-  switch (next) {
-    case Next::kClientReadable:
-      return WaitClient(true, step);
-    case Next::kClientWritable:
-      return WaitClient(false, step);
-    case Next::kServerReadable:
-      return WaitServer(true, step);
-    case Next::kServerWritable:
-      return WaitServer(false, step);
-    default:
-      asio::post(host_.context, [self = shared_from_this(), step] {
-        if (self->state_ != State::kClosed) (self.get()->*step)();
-      });
+  if (next != Next::kAgain && (ready_ & Bit(next)) == 0) {
+    waiting_[step == &Session::PumpServer ? 1 : 0] = {step, next};
+    const bool write = next == Next::kClientWritable || next == Next::kServerWritable;
+    if (write && (armed_ & Bit(next)) == 0 && !WatchWritable(next, true)) Close();
+    return;
   }
+  ready_ &= ~Bit(next);
+  host_.loop.Again([self = shared_from_this(), step] {
+    if (self->state_ != State::kClosed) (self.get()->*step)();
+  });
 }
 
 // Reads exactly one packet and no byte more: what follows may already be TLS, and must be nothing else
@@ -125,8 +134,8 @@ void Session::ReadPacket() {
     size_t got = 0;
     const size_t room = std::min(size - packet_.size(), host_.buffer.size());
     const IoResult result = client_.Read(host_.buffer.data(), room, &got);
-    if (result == IoResult::kWantRead) return WaitClient(true, &Session::ReadPacket);
-    if (result == IoResult::kWantWrite) return WaitClient(false, &Session::ReadPacket);
+    if (result == IoResult::kWantRead) return Wait(Next::kClientReadable, &Session::ReadPacket);
+    if (result == IoResult::kWantWrite) return Wait(Next::kClientWritable, &Session::ReadPacket);
     if (result != IoResult::kDone) return Close();
     packet_.append(host_.buffer.data(), got);
   }
@@ -179,8 +188,8 @@ void Session::BeginTls() {
 
 void Session::Handshake() {
   const IoResult result = client_.Handshake();
-  if (result == IoResult::kWantRead) return WaitClient(true, &Session::Handshake);
-  if (result == IoResult::kWantWrite) return WaitClient(false, &Session::Handshake);
+  if (result == IoResult::kWantRead) return Wait(Next::kClientReadable, &Session::Handshake);
+  if (result == IoResult::kWantWrite) return Wait(Next::kClientWritable, &Session::Handshake);
   if (result != IoResult::kDone) return Close();
   if (const auto refusal = front_.Refusal(address_)) return Refuse(*refusal);
   state_ = State::kStartup;
@@ -193,16 +202,13 @@ void Session::Connect() {
   const auto refusal = front_.Refusal(address_);
   if (refusal) return Refuse(*refusal);
   if (CauseOf(status) != Cause::kConflict || ++connects_ == kMaxConnects) return Refuse(status);
-  deadline_.expires_after(std::chrono::milliseconds(kConnectRetryMs));
-  deadline_.async_wait([self = shared_from_this()](std::error_code error) {
-    if (!error && self->state_ == State::kConnecting) self->Connect();
-  });
+  SetDeadline(kConnectRetryMs);
 }
 
 void Session::BeginRelay() {
-  deadline_.cancel();
+  host_.loop.ClearDeadline(id_);
   LeaveStartup();
-  server_wait_.assign(server_.fd());
+  if (!WatchServer()) return Close();
   relay_ = std::make_unique<Relay>(front_, client_, server_);
   relay_->Begin(std::exchange(packet_, {}));
   state_ = State::kRelaying;
@@ -268,7 +274,7 @@ void Session::Refuse(const ErrorText& text) {
 void Session::Finish(std::string last_words) {
   LeaveStartup();
   state_ = State::kEnding;
-  if (server_wait_.is_open()) server_wait_.release();
+  waiting_ = {};
   server_.Close();
   if (relay_ == nullptr) relay_ = std::make_unique<Relay>(front_, client_, server_);
   packet_ = std::move(last_words);
@@ -280,16 +286,15 @@ void Session::FlushEnding() {
   const Next next = relay_->ToClient(std::exchange(packet_, {}));
   if (next != Next::kEnd) return Wait(next, &Session::FlushEnding);
   client_.SayClose();
-  std::error_code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  shutdown(fd_, SHUT_WR);
   Drain();
 }
 
 // Closing a socket with unread bytes resets the connection, and the client might never see the last words.
 void Session::Drain() {
   while (true) {
-    const ssize_t count = recv(socket_.native_handle(), host_.buffer.data(), host_.buffer.size(), 0);
-    if (count < 0 && errno == EAGAIN) return WaitClient(true, &Session::Drain);
+    const ssize_t count = recv(fd_, host_.buffer.data(), host_.buffer.size(), 0);
+    if (count < 0 && errno == EAGAIN) return Wait(Next::kClientReadable, &Session::Drain);
     if (count <= 0) return Close();
   }
 }
@@ -301,7 +306,7 @@ void Session::Cancel(const CancelRequest& request) {
   ++front_.counters.cancels;
   size_t put = 0;
   server_.Write(U32(16) + U32(kCancelRequest) + U32(request.pid) + U32(*secret), &put);
-  server_wait_.assign(server_.fd());
+  if (!WatchServer()) return Close();
   state_ = State::kCancelling;
   AwaitCancelled();
 }
@@ -310,7 +315,7 @@ void Session::Cancel(const CancelRequest& request) {
 void Session::AwaitCancelled() {
   size_t got = 0;
   if (server_.Read(host_.buffer.data(), host_.buffer.size(), &got) == IoResult::kWantRead) {
-    return WaitServer(true, &Session::AwaitCancelled);
+    return Wait(Next::kServerReadable, &Session::AwaitCancelled);
   }
   Close();
 }
@@ -318,11 +323,9 @@ void Session::AwaitCancelled() {
 void Session::Close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
-  if (server_wait_.is_open()) server_wait_.release();
   server_.Close();
-  deadline_.cancel();
-  std::error_code ignored;
-  socket_.close(ignored);
+  host_.loop.ClearDeadline(id_);
+  close(fd_);
   host_.closed(this);
 }
 

@@ -11,10 +11,7 @@
 //   kClosed
 #pragma once
 
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/steady_timer.hpp>
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -22,23 +19,26 @@
 #include <string>
 
 #include "gateway/front.h"
+#include "gateway/loop.h"
 #include "gateway/relay.h"
 
 namespace keyhold::gateway {
 
-// Lives on the one thread that runs its io_context; all functions are called there.
-class Session : public std::enable_shared_from_this<Session> {
+// Lives on the one thread that runs its loop; all functions but the constructor are called there.
+class Session : public Watcher, public std::enable_shared_from_this<Session> {
  public:
   // What a session gets from the thread that runs it.
   struct Host {
-    asio::io_context& context;
+    Loop& loop;
     std::span<char> buffer;  // shared by the thread's sessions, each for the length of one step
     std::function<void(Session*)> closed;
   };
 
-  // `front` and `host` must outlive it.
-  Session(Front& front, const Host& host, asio::ip::tcp::socket socket);
-  ~Session();
+  // `front` and `host` must outlive it. Takes `fd`, a connection that does not block, from `address`.
+  Session(Front& front, const Host& host, int fd, std::string address);
+  ~Session() override;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   void Start();
   // The gate was shut: ends a relayed session with `reason` at the next message boundary. Sessions in other
@@ -71,18 +71,28 @@ class Session : public std::enable_shared_from_this<Session> {
   void FlushEnding();
   void Drain();
 
+  void Ready(int which, bool readable, bool writable) override;
+  void Expired() override;
+  bool WatchServer();
+  bool WatchWritable(Next next, bool on);
   void Wait(Next next, Step step);
-  void WaitClient(bool readable, Step step);
-  void WaitServer(bool readable, Step step);
   void SetDeadline(int milliseconds);
   void LeaveStartup();
   bool Answer(char byte);
 
+  // What a step waits for. The two directions of a relay wait each for its own; all else uses the first.
+  struct Waiting {
+    Step step = nullptr;
+    Next next = Next::kAgain;
+  };
+
   Front& front_;
   const Host& host_;
-  asio::ip::tcp::socket socket_;
-  asio::posix::stream_descriptor server_wait_;  // of server_'s descriptor, never its owner
-  asio::steady_timer deadline_;
+  const int fd_;
+  uint64_t id_ = 0;  // in the loop
+  std::array<Waiting, 2> waiting_;
+  unsigned ready_ = 0;  // a bit for each Next that came while nobody waited for it
+  unsigned armed_ = 0;  // a bit for each Next that the loop is asked for beyond readability
   ClientChannel client_;
   ServerChannel server_;
   std::unique_ptr<Relay> relay_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <openssl/types.h>
+#include <sys/types.h>
 
 #include <memory>
 #include <string>
@@ -32,6 +33,8 @@ class ClientChannel {
  public:
   // `fd` is non-blocking and stays the caller's.
   explicit ClientChannel(int fd) : fd_(fd) {}
+  ClientChannel(const ClientChannel&) = delete;
+  ClientChannel& operator=(const ClientChannel&) = delete;
 
   // Reads at most `size` > 0 bytes. kDone: `*got` of them.
   IoResult Read(char* out, size_t size, size_t* got);
@@ -46,13 +49,17 @@ class ClientChannel {
   void SayClose();
 
   bool tls() const { return ssl_ != nullptr; }
-  // True when decrypted bytes wait here, which no readiness of the socket will announce.
-  bool HasPending() const;
+  // True when the last read found the socket empty, and nothing waits here: what comes now announces itself.
+  bool Drained() const;
 
  private:
+  struct SocketBio;  // OpenSSL's way to the socket
+
   IoResult Result(int code) const;
+  ssize_t Receive(char* out, size_t size);
 
   int fd_;
+  bool socket_empty_ = false;
   std::unique_ptr<SSL, SslFree> ssl_;
 };
 
