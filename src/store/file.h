@@ -13,8 +13,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <shared_mutex>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -25,6 +27,19 @@ namespace keyhold::store {
 
 enum class Durability { kLazy, kDSync };  // kDSync: durable when the call returns, in one write (RWF_DSYNC)
 enum class Whence { kData, kHole };
+
+// kCount counts blocks by their headers, kVerify authenticates them, kRewrite puts those that are not under
+// the active data key under it.
+enum class SurveyKind { kCount, kVerify, kRewrite };
+
+// What surveys of blocks found.
+struct Survey {
+  std::map<DataKeyId, uint64_t> blocks;  // as they were found
+  std::map<DataKeyId, uint64_t> maps;
+  uint64_t rewritten = 0;            // sectors
+  uint64_t bytes = 0;                // read and written
+  std::vector<std::string> damaged;  // "block 7 does not authenticate"
+};
 
 class File {
  public:
@@ -53,6 +68,13 @@ class File {
   // then, and twice before a file is put away, until HasUnsealed() is false.
   Status Seal(int fd);
   bool HasUnsealed() const;
+
+  // Looks at some blocks from `first` on, under the file's lock, and returns the block to go on with; nothing
+  // at the end. What does not authenticate is noted and left as it is; errors are the disk's.
+  StatusOr<std::optional<uint64_t>> LookAt(int fd, uint64_t first, SurveyKind kind, Survey* survey);
+  // The identity, and another with other keys in its place, not yet durably.
+  Identity identity() const;
+  Status SetKeys(int fd, DataKeyId key, DataKeyId previous);
 
   // Wipes the plaintext kept for appends: for a file that nobody has open.
   void Rest();
@@ -102,6 +124,9 @@ class File {
   Status WriteMaps(int fd);
   uint64_t MapReach(const std::map<uint64_t, std::vector<std::pair<uint64_t, uint64_t>>>& by_group) const;
   void Forget(uint64_t first, uint64_t end);
+  Status LookAtMap(int fd, uint64_t group, SurveyKind kind, Survey* survey);
+  bool Fits(const uint8_t* sector, uint64_t block, uint64_t required, SurveyKind kind, Survey* survey);
+  Status Rewrite(int fd, uint64_t first, uint8_t* sectors, const std::vector<bool>& chosen, Survey* survey);
 
   const Context context_;
   const uint64_t floor_;  // no map that this File found has a greater counter

@@ -10,6 +10,7 @@ namespace keyhold::store {
 namespace {
 
 constexpr uint8_t kVersion = 1;
+constexpr uint8_t kMovingVersion = 2;  // with the previous key
 
 // Offsets in the attribute.
 constexpr size_t kVersionAt = 0;
@@ -19,17 +20,19 @@ constexpr size_t kKeyAt = 4;
 constexpr size_t kIdAt = 8;
 constexpr size_t kSealedAt = 24;
 constexpr size_t kCounterAt = 32;
-constexpr size_t kTagAt = 40;
+constexpr size_t kPreviousAt = 40;  // version 2
 constexpr size_t kTagLength = 16;
-constexpr size_t kAttributeSize = kTagAt + kTagLength;
+constexpr size_t kLargestAttribute = 60;
 
-using Attribute = std::array<uint8_t, kAttributeSize>;
+using Attribute = std::array<uint8_t, kLargestAttribute>;
 
-StatusOr<crypto::Sha256Digest> TagOf(const Context& context, DataKeyId key, const Attribute& bytes) {
+constexpr size_t TagAt(uint8_t version) { return version == kMovingVersion ? 44 : 40; }
+
+StatusOr<crypto::Sha256Digest> TagOf(const Context& context, DataKeyId key, crypto::Bytes bytes) {
   KEYHOLD_ASSIGN_OR_RETURN(const keyring::DataKey data_key, context.keys.Find(key));
   const crypto::SecretBytes mac_key =
       crypto::Hkdf(data_key.Expose(), crypto::AsBytes("keyhold identity key v1"), 32);
-  return crypto::HmacSha256(mac_key.Expose(), crypto::Bytes(bytes).first(kTagAt));
+  return crypto::HmacSha256(mac_key.Expose(), bytes);
 }
 
 }  // namespace
@@ -43,12 +46,15 @@ Identity NewIdentity(const Context& context, InodeKind kind) {
 }
 
 StatusOr<Identity> ReadIdentity(const Context& context, int fd, InodeKind kind) {
-  Attribute bytes;
+  Attribute bytes{};
   const ssize_t size = context.posix.FGetXAttr(fd, kIdentityAttribute, bytes.data(), bytes.size());
   if (size == -ENODATA)
     return Error(Cause::kCorrupt, "it has no identity (the extended attribute user.keyhold)");
   if (size < 0 && size != -ERANGE) return ErrnoError(static_cast<int>(-size), "reading an identity");
-  if (size != kAttributeSize || bytes[kVersionAt] != kVersion || Load<uint16_t>(&bytes[kFlagsAt]) != 0) {
+  const uint8_t version = bytes[kVersionAt];
+  const size_t tag_at = TagAt(version);
+  if (size < 0 || static_cast<size_t>(size) != tag_at + kTagLength ||
+      (version != kVersion && version != kMovingVersion) || Load<uint16_t>(&bytes[kFlagsAt]) != 0) {
     return Error(Cause::kCorrupt, "its identity is of an unknown form; was it written by a newer Keyhold?");
   }
   Identity identity;
@@ -57,11 +63,12 @@ StatusOr<Identity> ReadIdentity(const Context& context, int fd, InodeKind kind) 
   std::memcpy(identity.id.data(), &bytes[kIdAt], identity.id.size());
   identity.sealed_blocks = Load<uint64_t>(&bytes[kSealedAt]);
   identity.counter = Load<uint64_t>(&bytes[kCounterAt]);
-  auto tag = TagOf(context, identity.key, bytes);
+  if (version == kMovingVersion) identity.previous = Load<uint32_t>(&bytes[kPreviousAt]);
+  auto tag = TagOf(context, identity.key, crypto::Bytes(bytes).first(tag_at));
   if (!tag.ok())
     return Error(Cause::kCorrupt, std::string("its identity: ") + std::string(tag.status().message()));
   if (identity.kind != kind || !crypto::ConstantTimeEqual(crypto::Bytes(*tag).first(kTagLength),
-                                                          crypto::Bytes(bytes).subspan(kTagAt))) {
+                                                          crypto::Bytes(bytes).subspan(tag_at, kTagLength))) {
     return Error(Cause::kCorrupt, "its identity does not authenticate");
   }
   return identity;
@@ -69,15 +76,19 @@ StatusOr<Identity> ReadIdentity(const Context& context, int fd, InodeKind kind) 
 
 Status WriteIdentity(const Context& context, int fd, const Identity& identity) {
   Attribute bytes{};
-  bytes[kVersionAt] = kVersion;
+  const uint8_t version = identity.previous == 0 ? kVersion : kMovingVersion;
+  const size_t tag_at = TagAt(version);
+  bytes[kVersionAt] = version;
   bytes[kKindAt] = static_cast<uint8_t>(identity.kind);
   Save<uint32_t>(&bytes[kKeyAt], identity.key);
   std::memcpy(&bytes[kIdAt], identity.id.data(), identity.id.size());
   Save<uint64_t>(&bytes[kSealedAt], identity.sealed_blocks);
   Save<uint64_t>(&bytes[kCounterAt], identity.counter);
-  KEYHOLD_ASSIGN_OR_RETURN(const crypto::Sha256Digest tag, TagOf(context, identity.key, bytes));
-  std::memcpy(&bytes[kTagAt], tag.data(), kTagLength);
-  const int result = context.posix.FSetXAttr(fd, kIdentityAttribute, bytes.data(), bytes.size(), 0);
+  if (identity.previous != 0) Save<uint32_t>(&bytes[kPreviousAt], identity.previous);
+  KEYHOLD_ASSIGN_OR_RETURN(const crypto::Sha256Digest tag,
+                           TagOf(context, identity.key, crypto::Bytes(bytes).first(tag_at)));
+  std::memcpy(&bytes[tag_at], tag.data(), kTagLength);
+  const int result = context.posix.FSetXAttr(fd, kIdentityAttribute, bytes.data(), tag_at + kTagLength, 0);
   if (result == -EOPNOTSUPP) {
     return Error(Cause::kFailedPrecondition,
                  "the file system below the store has no user extended attributes; use ext4, XFS or btrfs");

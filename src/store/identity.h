@@ -15,8 +15,9 @@ enum class InodeKind : uint8_t { kFile = 1, kDirectory = 2 };
 
 struct Identity {
   InodeKind kind = InodeKind::kFile;
-  DataKeyId key = 0;           // that authenticates this attribute; a directory's names are under it
-  FileId id{};                 // of the file or directory
+  DataKeyId key = 0;       // that authenticates this attribute; names below the inode are under it
+  DataKeyId previous = 0;  // 0, or the key that some of those names are still under: a crash cut their move
+  FileId id{};             // of the file or directory
   uint64_t sealed_blocks = 0;  // files: blocks below this are covered by their group's map
   uint64_t counter = 0;        // files: no write counter in a map is greater, ever
 };

@@ -63,7 +63,11 @@ Inode* InodeTable::Known(const struct stat& st) {
 
 StatusOr<Lease> InodeTable::OpenFresh(Inode* inode) {
   // The call wants a handle that it may write to.
-  std::string handle = inode->handle;
+  std::string handle;
+  {
+    const std::lock_guard lock(inode->mutex);
+    handle = inode->handle;
+  }
   const int fd =
       posix_.OpenByHandleAt(mount_, reinterpret_cast<file_handle*>(handle.data()), OpenFlags(inode->type));
   if (fd < 0) return ErrnoError(-fd, "opening an inode by its handle");
@@ -119,6 +123,35 @@ std::unique_ptr<Inode> InodeTable::Forget(Inode* inode, uint64_t count) {
   std::unique_ptr<Inode> last = std::move(found->second);
   inodes_.erase(found);
   return last;
+}
+
+void InodeTable::Keep(Inode* inode) {
+  const std::lock_guard lock(mutex_);
+  ++inode->lookups;
+}
+
+Status InodeTable::Replace(Inode* inode, int dir, const char* entry) {
+  struct stat st;
+  if (const int result = posix_.FStatAt(dir, entry, &st, AT_SYMLINK_NOFOLLOW); result != 0) {
+    return ErrnoError(-result, "looking up an entry");
+  }
+  Inode located;
+  located.type = inode->type;
+  KEYHOLD_RETURN_IF_ERROR(Locate(dir, entry, &located));
+  Lease closed;  // after the locks are gone
+  const std::lock_guard lock(mutex_);
+  const std::lock_guard inode_lock(inode->mutex);
+  auto node = inodes_.extract(inode->key);
+  node.key() = inode->key = {st.st_dev, st.st_ino};
+  inodes_.insert(std::move(node));
+  inode->handle = located.handle;
+  inode->pinned = located.pinned;
+  if (const auto found = open_.find(inode); found != open_.end()) {
+    closed = std::move(found->second.lease);
+    recent_.erase(found->second.place);
+    open_.erase(found);
+  }
+  return OkStatus();
 }
 
 std::vector<Inode*> InodeTable::All() {

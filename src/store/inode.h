@@ -41,7 +41,7 @@ struct InodeKey {
 struct Inode {
   InodeKey key{};
   mode_t type = 0;       // S_IFREG, S_IFDIR ...
-  std::string handle;    // a struct file_handle; empty: `pinned` is always set
+  std::string handle;    // a struct file_handle; empty: `pinned` is always set; a link's: guarded by `mutex`
   uint64_t lookups = 0;  // guarded by InodeTable
 
   std::mutex mutex;  // of all below
@@ -74,6 +74,12 @@ class InodeTable {
 
   // Takes `count` lookups back; after the last one returns the inode, which the caller ends.
   std::unique_ptr<Inode> Forget(Inode* inode, uint64_t count);
+
+  // One more lookup of an inode that has some.
+  void Keep(Inode* inode);
+
+  // `inode` stands at `entry` of `dir` from now on: another backing inode has taken its place there.
+  Status Replace(Inode* inode, int dir, const char* entry);
 
   // Every inode, with one more lookup each: the caller gives them back with Forget().
   std::vector<Inode*> All();

@@ -1,7 +1,6 @@
 #include "store/mount.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "absl/time/clock.h"
 #include "store/fuse_ops.h"
+#include "store/lock.h"
 
 namespace keyhold::store {
 namespace {
@@ -66,9 +66,9 @@ class Mount::Impl {
   Status Stop(absl::Duration deadline);
   void Wait();
   uint64_t corrupt_count() const { return tree_ == nullptr ? 0 : tree_->corrupt_count(); }
+  Reencryption& reencryption() { return *reencryption_; }
 
  private:
-  Status Lock(int store);
   Status MountSession();
   Status AwaitReady();
   void Serve();
@@ -78,8 +78,9 @@ class Mount::Impl {
 
   const Context context_;
   const MountOptions options_;
-  int lock_ = -1;
+  std::unique_ptr<Descriptor> lock_;
   std::unique_ptr<Tree> tree_;
+  std::unique_ptr<Reencryption> reencryption_;
   std::unique_ptr<FuseState> state_;
   std::unique_ptr<Aside> aside_;
   fuse_session* session_ = nullptr;
@@ -91,13 +92,6 @@ class Mount::Impl {
   bool ready_ = false;  // guarded by mutex_, as the next
   bool ended_ = false;
 };
-
-Status Mount::Impl::Lock(int store) {
-  lock_ = context_.posix.OpenAt(store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-  if (lock_ < 0) return ErrnoError(-lock_, "opening the store's directory");
-  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return OkStatus();
-  return Error(Cause::kFailedPrecondition, "the store is in use by another process");
-}
 
 Status Mount::Impl::MountSession() {
   std::vector<std::string> words = {
@@ -124,8 +118,9 @@ Status Mount::Impl::AwaitReady() {
 }
 
 Status Mount::Impl::Start(int store) {
-  KEYHOLD_RETURN_IF_ERROR(Lock(store));
+  KEYHOLD_ASSIGN_OR_RETURN(lock_, LockStore(context_.posix, store));
   KEYHOLD_ASSIGN_OR_RETURN(tree_, Tree::Open(context_, store, options_.open_descriptors));
+  reencryption_ = std::make_unique<Reencryption>(*tree_, SystemClock());
   const auto ready = [this] {
     const std::lock_guard lock(mutex_);
     ready_ = true;
@@ -194,6 +189,7 @@ Status Mount::Impl::Stop(absl::Duration deadline) {
 }
 
 void Mount::Impl::Finish() {
+  if (reencryption_ != nullptr) reencryption_->Stop();
   if (session_ != nullptr) {
     if (server_.joinable()) {
       bool ended = false;
@@ -213,7 +209,7 @@ void Mount::Impl::Finish() {
     session_ = nullptr;
   }
   tree_.reset();
-  if (lock_ >= 0) context_.posix.Close(std::exchange(lock_, -1));
+  lock_.reset();
 }
 
 Mount::Mount(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -229,5 +225,6 @@ StatusOr<std::unique_ptr<Mount>> Mount::Start(const Context& context, int store,
 Status Mount::Stop(absl::Duration deadline) { return impl_->Stop(deadline); }
 void Mount::Wait() { impl_->Wait(); }
 uint64_t Mount::corrupt_count() const { return impl_->corrupt_count(); }
+Reencryption& Mount::reencryption() { return impl_->reencryption(); }
 
 }  // namespace keyhold::store

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "store/context.h"
+#include "store/reencrypt.h"
 
 namespace keyhold::store {
 
@@ -47,6 +48,9 @@ class Mount {
 
   // Blocks (or inodes) that did not authenticate since the start.
   uint64_t corrupt_count() const;
+
+  // Of this store, in the background. Stop() stops it; it is not to be started again then.
+  Reencryption& reencryption();
 
  private:
   class Impl;

@@ -66,7 +66,9 @@ StatusOr<File*> Tree::FileOf(Inode* inode, int fd) {
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FStatAt(fd, "", &st, AT_EMPTY_PATH), "reading an inode"));
   const bool bare =
       st.st_size == 0 && context_.posix.FGetXAttr(fd, kIdentityAttribute, nullptr, 0) == -ENODATA;
-  KEYHOLD_ASSIGN_OR_RETURN(inode->file, bare ? File::Create(context_, fd) : File::Open(context_, fd));
+  KEYHOLD_ASSIGN_OR_RETURN(auto file, bare ? File::Create(context_, fd) : File::Open(context_, fd));
+  if (file->identity().previous != 0) KEYHOLD_RETURN_IF_ERROR(FinishMoves(file.get(), fd));
+  inode->file = std::move(file);
   return inode->file.get();
 }
 
@@ -82,6 +84,10 @@ StatusOr<const Names*> Tree::NamesOf(Inode* directory, int fd) {
     }
   }
   if (!identity.ok()) return std::move(identity).status();
+  if (identity->previous != 0) {
+    KEYHOLD_RETURN_IF_ERROR(MoveNames(directory, fd, *identity, identity->previous));
+    return directory->names.get();
+  }
   KEYHOLD_ASSIGN_OR_RETURN(Names names, Names::Of(context_, *identity));
   directory->directory = *identity;
   directory->names = std::make_unique<Names>(std::move(names));
@@ -89,6 +95,11 @@ StatusOr<const Names*> Tree::NamesOf(Inode* directory, int fd) {
 }
 
 StatusOr<Entry> Tree::Lookup(Inode* parent, const std::string& name) {
+  const std::shared_lock gate(gate_);
+  return LookUpLocked(parent, name);
+}
+
+StatusOr<Entry> Tree::LookUpLocked(Inode* parent, const std::string& name) {
   KEYHOLD_ASSIGN_OR_RETURN(const Lease dir, inodes_.Open(parent));
   auto names = NamesOf(parent, dir->get());
   if (!names.ok()) return Count(parent, names.status());
@@ -121,16 +132,22 @@ void Tree::Forget(Inode* inode, uint64_t count) {
   inodes_.Forget(inode, count);
 }
 
-StatusOr<std::string> Tree::TargetOf(int fd) {
+StatusOr<std::string> Tree::SealedTargetOf(int fd) {
   char sealed[PATH_MAX];
   const ssize_t size = context_.posix.ReadLinkAt(fd, "", sealed, sizeof sealed);
   if (size < 0) return ErrnoError(static_cast<int>(-size), "reading a link");
   const auto bytes = FromName(std::string_view(sealed, static_cast<size_t>(size)));
   if (!bytes.has_value()) return Error(Cause::kCorrupt, "a symbolic link's target is not sealed");
-  return OpenSmall(context_, "symlink", "", *bytes);
+  return *bytes;
+}
+
+StatusOr<std::string> Tree::TargetOf(int fd) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed, SealedTargetOf(fd));
+  return OpenSmall(context_, "symlink", "", sealed);
 }
 
 StatusOr<std::string> Tree::ReadLink(Inode* inode) {
+  const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   auto target = TargetOf(lease->get());
   if (!target.ok()) return Count(inode, target.status());
@@ -172,6 +189,8 @@ Status Tree::SetOwnerAndTimes(const Change& change, int fd) {
 }
 
 StatusOr<struct stat> Tree::SetAttributes(Inode* inode, const Change& change) {
+  std::shared_lock gate(gate_, std::defer_lock);
+  if (S_ISLNK(inode->type)) gate.lock();
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   const int fd = lease->get();
   if (change.size.has_value()) {

@@ -10,6 +10,8 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -43,6 +45,9 @@ struct Change {
   std::optional<timespec> modified;
 };
 
+// What users' extended attributes of a backing inode are stored as: names and sealed values.
+StatusOr<std::vector<std::pair<std::string, std::string>>> BackingAttributes(Posix& posix, int fd);
+
 class Tree {
  public:
   // Opens the store in the directory `store`, or makes an empty one where there is no `root` yet.
@@ -53,6 +58,7 @@ class Tree {
 
   Inode* root() const { return root_; }
   uint64_t corrupt_count() const { return corrupt_; }
+  DataKeyId active_key() const { return context_.keys.Active(); }
 
   StatusOr<Entry> Lookup(Inode* parent, const std::string& name);
   void Forget(Inode* inode, uint64_t count);
@@ -94,6 +100,14 @@ class Tree {
   void SealSome(bool all);
 
  private:
+  friend class Surveyor;
+
+  // An entry that came to stand where it is while a survey runs.
+  struct Moved {
+    Inode* parent = nullptr;  // with a lookup
+    std::string name;
+  };
+
   Tree(const Context& context, Lease root, size_t open_descriptors);
 
   Status Start();
@@ -101,7 +115,9 @@ class Tree {
   StatusOr<File*> FileOf(Inode* inode, int fd);
   StatusOr<const Names*> NamesOf(Inode* directory, int fd);
   StatusOr<struct stat> StatOf(Inode* inode, int fd);
+  StatusOr<std::string> SealedTargetOf(int fd);
   StatusOr<std::string> TargetOf(int fd);
+  StatusOr<DataKeyId> KeyOfLink(int fd);
   Status SetOwnerAndTimes(const Change& change, int fd);
   StatusOr<Entry> Finish(int dir, const SealedName& sealed);
   Status WriteSide(int dir, const SealedName& sealed);
@@ -117,12 +133,28 @@ class Tree {
   StatusOr<std::string> BackingAttribute(Inode* inode, int fd, const std::string& name);
   StatusOr<Identity> IdentityOf(Inode* inode, int fd);
   StatusOr<std::string> ReadSide(int dir, const std::string& side);
+  StatusOr<Entry> LookUpLocked(Inode* parent, const std::string& name);
+  StatusOr<std::string> NameOf(int dir, const Names& names, std::string_view entry);
+  void NoteMoved(Inode* parent, const std::string& name);
+  Status MoveNames(Inode* directory, int fd, const Identity& identity, DataKeyId from);
+  Status MoveEntry(int fd, const Names& from, const Names& to, const std::string& entry);
+  StatusOr<bool> MoveAttributes(int fd, const Identity& identity, DataKeyId from);
+  Status FinishMoves(File* file, int fd);
+  StatusOr<bool> RekeyDirectory(Inode* directory, int fd);
+  StatusOr<bool> RekeyAttributes(Inode* inode, int fd);
+  StatusOr<bool> RekeyLink(Inode* link, int dir, const char* entry);
 
   const Context context_;
   const Lease root_lease_;
   InodeTable inodes_;
   Inode* root_ = nullptr;
   std::atomic<uint64_t> corrupt_{0};
+
+  // Held by whoever makes, removes, moves or looks up names; alone by who moves names to another data key.
+  std::shared_mutex gate_;
+  std::mutex moved_mutex_;
+  bool watching_ = false;  // guarded by moved_mutex_, as the next
+  std::vector<Moved> moved_;
 };
 
 }  // namespace keyhold::store

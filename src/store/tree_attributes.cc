@@ -43,6 +43,7 @@ StatusOr<std::string> Tree::BackingAttribute(Inode* inode, int fd, const std::st
 }
 
 StatusOr<std::string> Tree::GetAttribute(Inode* inode, const std::string& name) {
+  const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string backing, BackingAttribute(inode, lease->get(), name));
   std::string sealed(XATTR_SIZE_MAX, '\0');
@@ -56,6 +57,7 @@ StatusOr<std::string> Tree::GetAttribute(Inode* inode, const std::string& name) 
 
 Status Tree::SetAttribute(Inode* inode, const std::string& name, const std::string& value, int flags) {
   if (value.size() > kLargestValue) return ErrnoError(E2BIG, "an extended attribute has at most 60 KiB");
+  const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string backing, BackingAttribute(inode, lease->get(), name));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed,
@@ -66,6 +68,7 @@ Status Tree::SetAttribute(Inode* inode, const std::string& name, const std::stri
 }
 
 StatusOr<std::vector<std::string>> Tree::ListAttributes(Inode* inode) {
+  const std::shared_lock gate(gate_);
   std::vector<std::string> all;
   if (!S_ISREG(inode->type) && !S_ISDIR(inode->type)) return all;
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
@@ -85,6 +88,7 @@ StatusOr<std::vector<std::string>> Tree::ListAttributes(Inode* inode) {
 }
 
 Status Tree::RemoveAttribute(Inode* inode, const std::string& name) {
+  const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string backing, BackingAttribute(inode, lease->get(), name));
   const int result = context_.posix.FRemoveXAttr(lease->get(), backing.c_str());

@@ -18,6 +18,9 @@ Status FromErrno(int result, const char* what) {
 }
 
 constexpr int kMakeFlags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+// Side files, and links that were being replaced.
+bool IsOrphanPrefix(std::string_view prefix) { return prefix == "N." || prefix == "T."; }
+
 constexpr size_t kLongestContent = 512;  // of a side file: a name of 255 bytes, padded and sealed, has 272
 
 }  // namespace
@@ -54,6 +57,7 @@ StatusOr<std::string> Tree::ReadSide(int dir, const std::string& side) {
 
 StatusOr<Entry> Tree::Make(Inode* parent, const std::string& name,
                            const std::function<Status(int dir, const char* entry)>& make) {
+  const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease dir, inodes_.Open(parent));
   KEYHOLD_ASSIGN_OR_RETURN(const Names* names, NamesOf(parent, dir->get()));
   KEYHOLD_ASSIGN_OR_RETURN(const SealedName sealed, names->Seal(name));
@@ -124,20 +128,22 @@ StatusOr<Entry> Tree::MakeNode(Inode* parent, const std::string& name, mode_t mo
 
 StatusOr<Entry> Tree::MakeSymlink(Inode* parent, const std::string& name, const std::string& target,
                                   Owner owner) {
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed,
-                           SealSmall(context_, context_.keys.Active(), "symlink", "", target));
-  const std::string text = ToName(sealed);
-  if (text.size() >= PATH_MAX) return ErrnoError(ENAMETOOLONG, "a link's target has at most 3,000 bytes");
-  return Make(parent, name, [&](int dir, const char* entry) {
+  return Make(parent, name, [&](int dir, const char* entry) -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed,
+                             SealSmall(context_, context_.keys.Active(), "symlink", "", target));
+    const std::string text = ToName(sealed);
+    if (text.size() >= PATH_MAX) return ErrnoError(ENAMETOOLONG, "a link's target has at most 3,000 bytes");
     KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.SymlinkAt(text.c_str(), dir, entry), "making a link"));
     return GiveTo(dir, entry, owner);
   });
 }
 
 StatusOr<Entry> Tree::MakeLink(Inode* inode, Inode* parent, const std::string& name) {
-  KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
-  return Make(parent, name, [&](int dir, const char* entry) {
-    return FromErrno(context_.posix.LinkAt(lease->get(), "", dir, entry, AT_EMPTY_PATH), "making a link");
+  return Make(parent, name, [&](int dir, const char* entry) -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
+    const int result = context_.posix.LinkAt(lease->get(), "", dir, entry, AT_EMPTY_PATH);
+    if (result == 0) NoteMoved(parent, name);
+    return FromErrno(result, "making a link");
   });
 }
 
@@ -152,6 +158,7 @@ Status Tree::PinTarget(int dir, const char* entry) {
 }
 
 Status Tree::Remove(Inode* parent, const std::string& name, int flags) {
+  const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease dir, inodes_.Open(parent));
   KEYHOLD_ASSIGN_OR_RETURN(const Names* names, NamesOf(parent, dir->get()));
   KEYHOLD_ASSIGN_OR_RETURN(const SealedName sealed, names->Seal(name));
@@ -172,7 +179,7 @@ Status Tree::RemoveDirectory(Inode* parent, const std::string& name) {
   return Remove(parent, name, AT_REMOVEDIR);
 }
 
-// Side files that a crash left behind must not keep a directory from being removed.
+// What a crash left behind must not keep a directory from being removed.
 Status Tree::RemoveOrphans(int parent, const char* entry) {
   const int fd = context_.posix.OpenAt(parent, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
   if (fd < 0) return ErrnoError(-fd, "opening a directory");
@@ -180,7 +187,7 @@ Status Tree::RemoveOrphans(int parent, const char* entry) {
   std::vector<std::string> sides;
   bool only_sides = true;
   KEYHOLD_RETURN_IF_ERROR(EachEntry(context_.posix, fd, [&](std::string_view found, ino_t, unsigned char) {
-    only_sides = found.substr(0, 2) == "N.";
+    only_sides = IsOrphanPrefix(found.substr(0, 2));
     sides.emplace_back(found);
     return only_sides;
   }));
@@ -191,6 +198,7 @@ Status Tree::RemoveOrphans(int parent, const char* entry) {
 
 Status Tree::Rename(Inode* parent, const std::string& name, Inode* new_parent, const std::string& new_name,
                     unsigned flags) {
+  const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease from_dir, inodes_.Open(parent));
   KEYHOLD_ASSIGN_OR_RETURN(const Lease to_dir, inodes_.Open(new_parent));
   KEYHOLD_ASSIGN_OR_RETURN(const Names* from_names, NamesOf(parent, from_dir->get()));
@@ -207,24 +215,36 @@ Status Tree::Rename(Inode* parent, const std::string& name, Inode* new_parent, c
                                         flags);
     }
   }
+  if (result == 0) {
+    NoteMoved(new_parent, new_name);
+    if ((flags & RENAME_EXCHANGE) != 0) NoteMoved(parent, name);
+  }
   RemoveSide(result == 0 ? from_dir->get() : to_dir->get(), result == 0 ? from : to);
   return FromErrno(result, "renaming");
 }
 
+// The plaintext name of an entry; kNotFound when it is none of this directory's.
+StatusOr<std::string> Tree::NameOf(int dir, const Names& names, std::string_view entry) {
+  std::optional<std::string> name;
+  if (const auto side = Names::SideOf(entry)) {
+    const auto content = ReadSide(dir, *side);
+    if (content.ok()) name = names.OpenContent(entry, *content);
+  } else {
+    name = names.Open(entry);
+  }
+  if (!name.has_value()) return Error(Cause::kNotFound, "an entry's name does not authenticate");
+  return *std::move(name);
+}
+
 StatusOr<std::vector<Listed>> Tree::List(Inode* directory) {
+  const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease dir, inodes_.Open(directory));
   KEYHOLD_ASSIGN_OR_RETURN(const Names* names, NamesOf(directory, dir->get()));
   std::vector<Listed> all;
   KEYHOLD_RETURN_IF_ERROR(
       EachEntry(context_.posix, dir->get(), [&](std::string_view entry, ino_t number, unsigned char type) {
-        std::optional<std::string> name;
-        if (const auto side = Names::SideOf(entry)) {
-          const auto content = ReadSide(dir->get(), *side);
-          if (content.ok()) name = names->OpenContent(entry, *content);
-        } else {
-          name = names->Open(entry);
-        }
-        if (name.has_value()) all.push_back({*std::move(name), number, type});
+        auto name = NameOf(dir->get(), *names, entry);
+        if (name.ok()) all.push_back({*std::move(name), number, type});
         return true;
       }));
   return all;

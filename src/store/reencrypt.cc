@@ -1,0 +1,248 @@
+#include "store/reencrypt.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "store/survey.h"
+
+namespace keyhold::store {
+namespace {
+
+// Proofs that found something are made again; what was rewritten once does not come back.
+constexpr int kProofs = 4;
+
+using Steady = std::chrono::steady_clock;
+
+bool OnlyFrom(const Census& census, DataKeyId target) {
+  return std::all_of(census.uses.begin(), census.uses.end(),
+                     [&](const auto& use) { return use.first >= target; });
+}
+
+}  // namespace
+
+const char* StateName(ReencryptState state) {
+  switch (state) {
+    case ReencryptState::kIdle:
+      return "idle";
+    case ReencryptState::kCounting:
+      return "counting";
+    case ReencryptState::kRewriting:
+      return "rewriting";
+    case ReencryptState::kProving:
+      return "proving";
+    case ReencryptState::kDone:
+      return "done";
+    case ReencryptState::kStopped:
+      return "stopped";
+    case ReencryptState::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+class Reencryption::Impl {
+ public:
+  Impl(Tree& tree, Clock& clock) : tree_(tree), clock_(clock) {}
+  ~Impl() { Stop(); }
+
+  Status Start(const ReencryptOptions& options);
+  void Stop();
+  ReencryptProgress Progress() const;
+  ReencryptProgress Wait();
+
+ private:
+  void Run();
+  Status Work();
+  StatusOr<SurveyResult> OnePass(Pass pass);
+  Status Pace(Pass pass, uint64_t bytes, uint64_t sectors);
+  void Enter(ReencryptState state);
+  void End(ReencryptState state, const Status& status);
+
+  Tree& tree_;
+  Clock& clock_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::thread thread_;  // guarded by mutex_, as all that follows
+  bool running_ = false;
+  bool stopping_ = false;
+  ReencryptOptions options_;
+  ReencryptProgress progress_;
+  uint64_t bytes_ = 0;
+  uint64_t proved_ = 0;
+  Steady::time_point started_;
+  Steady::time_point next_;  // when the disk may be used again
+};
+
+Status Reencryption::Impl::Start(const ReencryptOptions& options) {
+  const std::lock_guard lock(mutex_);
+  if (running_) return Error(Cause::kConflict, "re-encryption is under way");
+  if (thread_.joinable()) thread_.join();
+  options_ = options;
+  progress_ = {};
+  progress_.target = tree_.active_key();
+  progress_.remaining = absl::InfiniteDuration();
+  progress_.started_at = clock_.Now();
+  progress_.ended_at = absl::InfiniteFuture();
+  progress_.state = ReencryptState::kCounting;
+  bytes_ = proved_ = 0;
+  started_ = next_ = Steady::now();
+  running_ = true;
+  stopping_ = false;
+  thread_ = std::thread([this] { Run(); });
+  return OkStatus();
+}
+
+void Reencryption::Impl::Stop() {
+  std::thread ended;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+    ended = std::move(thread_);
+  }
+  if (ended.joinable()) ended.join();
+}
+
+ReencryptProgress Reencryption::Impl::Progress() const {
+  const std::lock_guard lock(mutex_);
+  ReencryptProgress progress = progress_;
+  const double seconds = std::chrono::duration<double>(Steady::now() - started_).count();
+  if (running_ && seconds > 0) progress.bytes_per_second = static_cast<double>(bytes_) / seconds;
+  const double total = static_cast<double>(progress.blocks_total);
+  if (progress.state == ReencryptState::kDone) {
+    progress.fraction = 1;
+    progress.remaining = absl::ZeroDuration();
+  } else if (total > 0) {
+    // Rewriting reads and writes, the proof reads.
+    const double done = 2 * static_cast<double>(progress.blocks_done) + static_cast<double>(proved_);
+    progress.fraction = std::min(done / (3 * total), 0.999);
+    if (running_ && done > 0) {
+      progress.remaining = absl::Seconds(seconds * (1 - progress.fraction) / progress.fraction);
+    }
+  }
+  return progress;
+}
+
+ReencryptProgress Reencryption::Impl::Wait() {
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !running_; });
+  }
+  return Progress();
+}
+
+void Reencryption::Impl::Enter(ReencryptState state) {
+  const std::lock_guard lock(mutex_);
+  progress_.state = state;
+}
+
+void Reencryption::Impl::End(ReencryptState state, const Status& status) {
+  const std::lock_guard lock(mutex_);
+  const double seconds = std::chrono::duration<double>(Steady::now() - started_).count();
+  if (seconds > 0) progress_.bytes_per_second = static_cast<double>(bytes_) / seconds;
+  progress_.state = state;
+  progress_.status = status;
+  progress_.ended_at = clock_.Now();
+  running_ = false;
+  changed_.notify_all();
+}
+
+void Reencryption::Impl::Run() {
+  const Status status = Work();
+  bool stopping = false;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping = stopping_;
+  }
+  if (status.ok()) return End(ReencryptState::kDone, status);
+  End(stopping ? ReencryptState::kStopped : ReencryptState::kFailed, stopping ? OkStatus() : status);
+}
+
+// Counts the bytes against the bandwidth, and waits where there were too many.
+Status Reencryption::Impl::Pace(Pass pass, uint64_t bytes, uint64_t sectors) {
+  std::unique_lock lock(mutex_);
+  bytes_ += bytes;
+  if (pass == Pass::kRewrite) progress_.blocks_done += sectors;
+  if (pass == Pass::kProve) proved_ += sectors;
+  progress_.blocks_total = std::max({progress_.blocks_total, progress_.blocks_done, proved_});
+  if (options_.bytes_per_second != 0 && bytes != 0) {
+    const std::chrono::duration<double> cost(static_cast<double>(bytes) /
+                                             static_cast<double>(options_.bytes_per_second));
+    next_ = std::max(next_, Steady::now()) + std::chrono::duration_cast<Steady::duration>(cost);
+    changed_.wait_until(lock, next_, [&] { return stopping_; });
+  }
+  return stopping_ ? Error(Cause::kUnavailable, "re-encryption was stopped") : OkStatus();
+}
+
+StatusOr<SurveyResult> Reencryption::Impl::OnePass(Pass pass) {
+  Surveyor surveyor(tree_, pass,
+                    [this, pass](uint64_t bytes, uint64_t sectors) { return Pace(pass, bytes, sectors); });
+  KEYHOLD_ASSIGN_OR_RETURN(SurveyResult result, surveyor.Run());
+  const std::lock_guard lock(mutex_);
+  if (pass == Pass::kStock) progress_.blocks_total = result.sectors;
+  progress_.blocks_rewritten += result.rewritten;
+  return result;
+}
+
+Status Reencryption::Impl::Work() {
+  KEYHOLD_RETURN_IF_ERROR(OnePass(Pass::kStock).status());
+  Enter(ReencryptState::kRewriting);
+  KEYHOLD_RETURN_IF_ERROR(OnePass(Pass::kRewrite).status());
+  for (int proof = 0; proof < kProofs; ++proof) {
+    {
+      const std::lock_guard lock(mutex_);
+      progress_.state = ReencryptState::kProving;
+      progress_.blocks_total = progress_.blocks_done;
+      proved_ = 0;
+    }
+    KEYHOLD_ASSIGN_OR_RETURN(SurveyResult result, OnePass(Pass::kProve));
+    const std::lock_guard lock(mutex_);
+    progress_.census = std::move(result.census);
+    if (progress_.census.damaged != 0) {
+      return Error(Cause::kCorrupt,
+                   absl::StrCat(progress_.census.damaged, " places do not authenticate, the first is ",
+                                progress_.census.damaged_places.front(),
+                                "; the old data keys are kept: put those files back from a backup, or delete "
+                                "them, and start again"));
+    }
+    progress_.blocks_total = progress_.blocks_done = proved_;
+    if (OnlyFrom(progress_.census, progress_.target)) return OkStatus();
+  }
+  return Error(Cause::kInternal, "blocks under an old data key were found again and again");
+}
+
+Reencryption::Reencryption(Tree& tree, Clock& clock) : impl_(std::make_unique<Impl>(tree, clock)) {}
+Reencryption::~Reencryption() = default;
+
+Status Reencryption::Start(const ReencryptOptions& options) { return impl_->Start(options); }
+void Reencryption::Stop() { impl_->Stop(); }
+ReencryptProgress Reencryption::Progress() const { return impl_->Progress(); }
+ReencryptProgress Reencryption::Wait() { return impl_->Wait(); }
+
+StatusOr<Census> TakeCensus(Tree& tree, bool authenticate) {
+  Surveyor surveyor(tree, authenticate ? Pass::kVerify : Pass::kCount,
+                    [](uint64_t, uint64_t) { return OkStatus(); });
+  KEYHOLD_ASSIGN_OR_RETURN(SurveyResult result, surveyor.Run());
+  return std::move(result.census);
+}
+
+StatusOr<std::vector<DataKeyId>> DestroyUnusedKeys(keyring::KeyRing& ring, const ReencryptProgress& proven) {
+  if (proven.state != ReencryptState::kDone) {
+    return Error(Cause::kFailedPrecondition, "nothing proves that the old data keys are of no more use");
+  }
+  std::vector<DataKeyId> destroyed;
+  for (const keyring::DataKeyRecord& record : ring.GetInfo().data_keys) {
+    if (record.state != keyring::DataKeyState::kRetired || record.id >= proven.target ||
+        proven.census.uses.contains(record.id)) {
+      continue;
+    }
+    KEYHOLD_RETURN_IF_ERROR(ring.DestroyDataKey(record.id));
+    destroyed.push_back(record.id);
+  }
+  return destroyed;
+}
+
+}  // namespace keyhold::store
