@@ -157,9 +157,9 @@ TEST_F(CmekTest, BadSpecsAreRefusedBeforeAnyoneIsAsked) {
 }
 
 TEST_F(CmekTest, CloudsThatAreNotBuiltSaySo) {
-  const std::string id = Create("g", "ADVANCED", true, "GCP", "us-east1");
-  json specs = RegionSpecs("projects/p/locations/us-east1/keyRings/r/cryptoKeys/k", "GCP_CLOUD_KMS");
-  specs["region_specs"][0]["region"] = "us-east1";
+  const std::string id = Create("g", "ADVANCED", true, "AZURE", "eastus");
+  json specs = RegionSpecs("https://v.vault.azure.net/keys/k", "AZURE_KEY_VAULT");
+  specs["region_specs"][0]["region"] = "eastus";
   const auto answer = Send("POST", Path(id), specs);
   EXPECT_EQ(answer.status, 501) << answer.text;
 }

@@ -90,8 +90,10 @@ class EnvTest : public ::testing::Test {
     std::filesystem::create_directories(dir_.File("localcloud"));
     std::filesystem::create_directories(dir_.File("server"));
     std::ofstream(dir_.File("localcloud/customer.json"))
-        << R"({"aws":{"access_key_id":"AKIA","secret_access_key":"it's secret","region":"eu-west-1"}})";
-    std::ofstream(dir_.File("localcloud/principals.json")) << R"({"aws":{"principal_arn":"arn:x"}})";
+        << R"({"aws":{"access_key_id":"AKIA","secret_access_key":"it's secret","region":"eu-west-1"},
+               "gcp":{"project":"customer-1","key_file":"/k.json","access_token_file":"/t"}})";
+    std::ofstream(dir_.File("localcloud/principals.json"))
+        << R"({"aws":{"principal_arn":"arn:x"},"gcp":{"service_account":"k@p.iam.gserviceaccount.com"}})";
     std::ofstream(dir_.File("server/api-key")) << "CCDB1_k\n";
   }
   StatusOr<std::string> Text() { return EnvText({dir_.path(), "0.0.0.0:80", "[::]:81", "/a b/bin"}); }
@@ -106,14 +108,16 @@ TEST_F(EnvTest, AShellReadsBackEveryValue) {
   const std::string command = "sh -ec '. " + dir_.File("env.sh") + "; . " + dir_.File("env.sh") +
                               "; echo "
                               "\"$COCKROACH_SERVER|$COCKROACH_API_KEY|$HTTPS_PROXY|$AWS_SECRET_ACCESS_KEY|$"
-                              "AWS_REGION|$KEYHOLD_AWS_PRINCIPAL_ARN|$PATH\"'";
+                              "AWS_REGION|$KEYHOLD_AWS_PRINCIPAL_ARN|$CLOUDSDK_CORE_PROJECT|$"
+                              "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE|$GOOGLE_APPLICATION_CREDENTIALS|$"
+                              "KEYHOLD_GCP_SERVICE_ACCOUNT|$PATH\"'";
   FILE* pipe = popen(("PATH=/usr/bin:/bin " + command).c_str(), "r");
   char line[1024] = {};
   ASSERT_NE(fgets(line, sizeof(line), pipe), nullptr);
   EXPECT_EQ(pclose(pipe), 0);
-  EXPECT_EQ(
-      std::string(line),
-      "http://127.0.0.1:80|CCDB1_k|http://[::1]:81|it's secret|eu-west-1|arn:x|/a b/bin:/usr/bin:/bin\n");
+  EXPECT_EQ(std::string(line),
+            "http://127.0.0.1:80|CCDB1_k|http://[::1]:81|it's secret|eu-west-1|arn:x|customer-1|/t|/k.json|"
+            "k@p.iam.gserviceaccount.com|/a b/bin:/usr/bin:/bin\n");
 }
 
 TEST_F(EnvTest, ADamagedFileIsNamed) {

@@ -144,9 +144,9 @@ class Key:
 
 
 class Cluster:
-    def __init__(self, name, plan='ADVANCED', add_on=True):
+    def __init__(self, name, plan='ADVANCED', add_on=True, cloud='AWS', region='us-east-1'):
         self.name = name
-        host.run(BIN / 'ccloud', 'cluster', 'create', plan, name, 'us-east-1', '--cloud', 'AWS',
+        host.run(BIN / 'ccloud', 'cluster', 'create', plan, name, region, '--cloud', cloud,
                  *(['--advanced-security-add-on'] if add_on else []), '--wait')
         host.run(BIN / 'ccloud', 'cluster', 'user', 'create', name, 'maya', '-p', 'correct-horse-battery')
         self.url = host.run(BIN / 'ccloud', 'cluster', 'sql', name, '-u', 'maya', '-p', 'correct-horse-battery',

@@ -1,10 +1,12 @@
 // What every KMS must do, run against each: the platform's own key, AWS KMS over a scripted transport, and
-// AWS KMS in the local cloud, over the real proxy and TLS, as the platform's principal and as the customer's
-// role.
+// AWS KMS and Google's Cloud KMS in the local cloud, over the real proxy and TLS, as the platform's principal
+// and as the customer's role or account.
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "kms/platform_key.h"
 #include "tests/kms/fixture.h"
+#include "tests/kms/gcp_world.h"
 #include "tests/localcloud/test_cloud.h"
 
 namespace keyhold::kms {
@@ -17,6 +19,7 @@ class World {
  public:
   virtual ~World() = default;
   virtual Kms& Key() = 0;
+  virtual std::string Region() const { return "us-east-1"; }
 };
 
 class PlatformWorld final : public World {
@@ -103,6 +106,16 @@ class LocalCloudWorld : public World {
   std::unique_ptr<Kms> kms_;
 };
 
+class GcpLocalCloudWorld final : public World {
+ public:
+  explicit GcpLocalCloudWorld(bool impersonating = false) : world_(impersonating) {}
+  Kms& Key() override { return world_.Key(); }
+  std::string Region() const override { return "us-east1"; }
+
+ private:
+  GcpWorld world_;
+};
+
 struct WorldParam {
   const char* name;
   std::function<std::unique_ptr<World>()> make;
@@ -170,12 +183,12 @@ TEST_P(Conformance, DescribesAnEnabledKey) {
   const auto description = Key().Describe(kBudget);
   ASSERT_TRUE(description.ok()) << description.status();
   EXPECT_EQ(description->uri, Key().Spec().uri);
-  EXPECT_EQ(description->state, "Enabled");
+  EXPECT_TRUE(absl::EqualsIgnoreCase(description->state, "Enabled")) << description->state;
   EXPECT_EQ(description->usage, "ENCRYPT_DECRYPT");
 }
 
 TEST_P(Conformance, ChecksItselfUsable) {
-  const CheckReport report = Key().Check("us-east-1", context_, kBudget);
+  const CheckReport report = Key().Check(world_->Region(), context_, kBudget);
   EXPECT_TRUE(report.Usable()) << report.ToStatus();
 }
 
@@ -197,7 +210,10 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(WorldParam{"PlatformKey", [] { return std::make_unique<PlatformWorld>(); }},
                       WorldParam{"ScriptedAws", [] { return std::make_unique<ScriptedWorld>(); }},
                       WorldParam{"LocalCloud", [] { return std::make_unique<LocalCloudWorld>(); }},
-                      WorldParam{"LocalCloudAsRole", [] { return std::make_unique<LocalCloudWorld>(true); }}),
+                      WorldParam{"LocalCloudAsRole", [] { return std::make_unique<LocalCloudWorld>(true); }},
+                      WorldParam{"Gcp", [] { return std::make_unique<GcpLocalCloudWorld>(); }},
+                      WorldParam{"GcpImpersonated",
+                                 [] { return std::make_unique<GcpLocalCloudWorld>(true); }}),
     [](const auto& info) { return info.param.name; });
 
 // What a customer does to a key, and what Keyhold makes of it.
