@@ -25,8 +25,6 @@ using nlohmann::json;
 constexpr absl::Duration kWorkPoll = absl::Seconds(35);  // the server answers after 25 s at the latest
 constexpr absl::Duration kServerRetry = absl::Milliseconds(500);
 
-std::string Text(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
 // Ids become paths.
 bool IsId(const std::string& id) {
   return id.size() == 36 && id.find_first_not_of("0123456789abcdef-") == std::string::npos;
@@ -52,7 +50,7 @@ class ServerReports final : public Reports {
 
   Status PutStatus(const wire::NodeStatus& status) override {
     return Call(
-        {"PUT", absl::StrCat("/agent/v1/nodes/", status.node_id, "/status"), Text(wire::ToJson(status))});
+        {"PUT", absl::StrCat("/agent/v1/nodes/", status.node_id, "/status"), BodyOf(wire::ToJson(status))});
   }
 
   Status Removed(const std::string& node_id) override {
@@ -175,7 +173,7 @@ class HostAgent final : public Agent {
     const json body = report.ok() ? json{{"report", wire::ToJson(*report)}}
                                   : json{{"cause", CauseName(CauseOf(report.status()))},
                                          {"message", std::string(report.status().message())}};
-    const Status told = reports_.Call({"POST", absl::StrCat("/agent/v1/checks/", check_id), Text(body)});
+    const Status told = reports_.Call({"POST", absl::StrCat("/agent/v1/checks/", check_id), BodyOf(body)});
     if (!told.ok()) spdlog::warn("check {}: {}", check_id, std::string(told.message()));
   }
 
@@ -218,7 +216,6 @@ Status RunAgent(AgentOptions options, const std::function<void()>& ready) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
   KEYHOLD_ASSIGN_OR_RETURN(const auto agent, Agent::Start(std::move(options)));
   ready();
   int signal = 0;

@@ -55,6 +55,10 @@ StatusOr<json> Judge(const std::string& peer, long http, const std::string& text
                message.empty() ? absl::StrCat(peer, " answered with status ", http) : message);
 }
 
+// curl_easy_init() would do it, but not when two threads come to it at once. Where a program has started
+// libcurl in its own way before, that way stays.
+void StartCurl() { [[maybe_unused]] static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT); }
+
 class CurlClient final : public HttpClient {
  public:
   CurlClient(std::string base, std::string socket_path)
@@ -161,11 +165,15 @@ class CurlClient final : public HttpClient {
 
 }  // namespace
 
+std::string BodyOf(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 std::unique_ptr<HttpClient> HttpClient::ForUrl(const std::string& base) {
+  StartCurl();
   return std::make_unique<CurlClient>(base, "");
 }
 
 std::unique_ptr<HttpClient> HttpClient::ForSocket(const std::string& socket_path) {
+  StartCurl();
   return std::make_unique<CurlClient>("http://node", socket_path);
 }
 

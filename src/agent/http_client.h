@@ -18,6 +18,9 @@ struct HttpCall {
   std::string bearer;  // empty: none
 };
 
+// `value` as a call's body; text that is not UTF-8 is replaced.
+std::string BodyOf(const nlohmann::json& value);
+
 // One peer, one connection kept open. Not thread-safe but for Abort(): one per thread.
 class HttpClient {
  public:

@@ -33,8 +33,6 @@ constexpr absl::Duration kStopGrace = absl::Seconds(60);
 constexpr absl::Duration kStatusPoll = absl::Seconds(35);  // the node answers after 25 s at the latest
 constexpr absl::Duration kCheckTimeout = absl::Seconds(25);
 
-std::string Text(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
 uint16_t PortOf(const std::string& listen) {
   const size_t colon = listen.rfind(':');
   int port = 0;
@@ -80,7 +78,7 @@ class Supervisor final : public NodeSupervisor {
   StatusOr<wire::CheckReport> Check(const wire::KeySpec& spec) override {
     const auto client = HttpClient::ForSocket(socket_);
     KEYHOLD_ASSIGN_OR_RETURN(const json report,
-                             client->Send({"POST", "/check", Text(wire::ToJson(spec)), kCheckTimeout, ""}));
+                             client->Send({"POST", "/check", BodyOf(wire::ToJson(spec)), kCheckTimeout, ""}));
     return wire::CheckReportFromJson(report);
   }
 
@@ -179,7 +177,7 @@ class Supervisor final : public NodeSupervisor {
     }
     const bool v6 = options_.sql_address.find(':') != std::string::npos;
     desired.sql_listen = absl::StrCat(v6 ? "[" : "", options_.sql_address, v6 ? "]:" : ":", port_);
-    std::string text = Text(wire::ToJson(desired));
+    std::string text = BodyOf(wire::ToJson(desired));
     if (text == written_) return OkStatus();
     KEYHOLD_RETURN_IF_ERROR(WriteFileAtomically(DesiredPath(), text));
     written_ = std::move(text);

@@ -71,6 +71,7 @@ Status Serve(const StoreMountOptions& options, const Ready& ready) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
   KEYHOLD_RETURN_IF_ERROR(crypto::InitSecretMemory());
   KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, SpecFrom(options.key_spec));
   KEYHOLD_ASSIGN_OR_RETURN(const auto provider,

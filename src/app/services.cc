@@ -4,25 +4,23 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <cstdio>
-
 #include "absl/strings/str_cat.h"
+#include "app/say.h"
 #include "base/clock.h"
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "kms/credentials.h"
+#include "kms/http.h"
 
 namespace keyhold::app {
 namespace {
 
-void Say(const std::string& line) {
-  std::fputs((line + "\n").c_str(), stdout);
-  std::fflush(stdout);
-}
-
 Status Prepare() {
   spdlog::set_default_logger(spdlog::stderr_logger_mt("keyhold"));
   spdlog::flush_on(spdlog::level::info);
+  // A peer that is gone is an error of the write, not the end of the service.
+  signal(SIGPIPE, SIG_IGN);
+  KEYHOLD_RETURN_IF_ERROR(kms::InitTransport());
   return crypto::InitSecretMemory();
 }
 

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <map>
 
@@ -15,17 +14,13 @@
 #include "app/background.h"
 #include "app/env_file.h"
 #include "app/host_dir.h"
+#include "app/say.h"
 #include "app/supervisor.h"
 
 namespace keyhold::app {
 namespace {
 
 constexpr char kPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-void Say(const std::string& line) {
-  std::printf("%s\n", line.c_str());
-  std::fflush(stdout);
-}
 
 // The services of a start that was killed may still be ending: their ports become free in a moment.
 Status AwaitFree(const std::string& address) {

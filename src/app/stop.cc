@@ -6,23 +6,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "app/host_dir.h"
+#include "app/say.h"
 #include "app/start.h"
 
 namespace keyhold::app {
 namespace {
 
 constexpr int kStopTimeoutMs = 150'000;
-
-void Say(const std::string& line) {
-  std::printf("%s\n", line.c_str());
-  std::fflush(stdout);
-}
 
 Status EndSupervisor(int pid) {
   const int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));

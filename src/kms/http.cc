@@ -33,13 +33,6 @@ void* WipingRealloc(void* memory, size_t size) {
   return bigger;
 }
 
-Status InitCurl() {
-  static const CURLcode code =
-      curl_global_init_mem(CURL_GLOBAL_DEFAULT, std::malloc, WipingFree, WipingRealloc, strdup, std::calloc);
-  if (code == CURLE_OK) return OkStatus();
-  return Error(Cause::kInternal, StrCat({"libcurl does not start: ", curl_easy_strerror(code)}));
-}
-
 CURLcode PrepareTls(CURL*, void* context, void*) {
   // OpenSSL would leave decrypted records, and so keys, in its buffers.
   SSL_CTX_set_options(static_cast<SSL_CTX*>(context), SSL_OP_CLEANSE_PLAINTEXT);
@@ -273,6 +266,13 @@ class CurlTransport final : public HttpTransport {
 
 }  // namespace
 
+Status InitTransport() {
+  static const CURLcode code =
+      curl_global_init_mem(CURL_GLOBAL_DEFAULT, std::malloc, WipingFree, WipingRealloc, strdup, std::calloc);
+  if (code == CURLE_OK) return OkStatus();
+  return Error(Cause::kInternal, StrCat({"libcurl does not start: ", curl_easy_strerror(code)}));
+}
+
 StatusOr<std::unique_ptr<HttpTransport>> NewHttpTransport(const HttpOptions& options) {
   if (!options.https_proxy.empty() && !options.https_proxy.starts_with("http://")) {
     return Error(Cause::kInvalidArgument, StrCat({"the proxy ", Quoted(options.https_proxy),
@@ -283,7 +283,7 @@ StatusOr<std::unique_ptr<HttpTransport>> NewHttpTransport(const HttpOptions& opt
                  StrCat({"the CA file ", Quoted(options.ca_file),
                          " (AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or SSL_CERT_FILE) cannot be read"}));
   }
-  KEYHOLD_RETURN_IF_ERROR(InitCurl());
+  KEYHOLD_RETURN_IF_ERROR(InitTransport());
   return std::make_unique<CurlTransport>(options);
 }
 

@@ -78,6 +78,10 @@ struct HttpOptions {
   uint16_t metadata_port = 80;
 };
 
+// Starts libcurl so that it wipes the memory that it gives back. Of a process's uses of libcurl the first one
+// decides: a program that has others calls this before them, and before its threads. Again: does nothing.
+Status InitTransport();
+
 // Over libcurl, keeping connections. kInvalidArgument for a proxy that is not an http:// URL or a CA file
 // that cannot be read.
 StatusOr<std::unique_ptr<HttpTransport>> NewHttpTransport(const HttpOptions& options);
