@@ -17,7 +17,8 @@ void PrintTrouble(Output& output, const json& cluster, const char* field, const 
   output.Field("cause", Text(trouble, "cause"));
   output.Field("since", ShortTime(Text(trouble, "since")));
   if (!Text(trouble, "locks_at").empty()) output.Field("locks at", ShortTime(Text(trouble, "locks_at")));
-  output.Field("what to do", NextStep(Text(trouble, "cause"), Text(cluster, "name")));
+  output.Field("what to do",
+               NextStep(Text(trouble, "cause"), Text(cluster, "name"), Text(cluster, "cloud_provider")));
   output.Line("");
 }
 
@@ -48,13 +49,25 @@ void PrintKeys(Output& output, const json& cluster) {
 
 }  // namespace
 
-std::string NextStep(const std::string& cause, const std::string& name) {
+std::string NextStep(const std::string& cause, const std::string& name, const std::string& cloud) {
   const std::string returns = "; the cluster then returns by itself";
-  if (cause == "KMS_DISABLED") return "enable the key again (aws kms enable-key --key-id KEY)" + returns;
-  if (cause == "KMS_DENIED")
-    return "restore the key's policy or grant (aws kms put-key-policy ...)" + returns;
+  const bool gcp = cloud == "GCP";
+  if (cause == "KMS_DISABLED") {
+    return absl::StrCat(
+        "enable the key again (",
+        gcp ? "gcloud kms keys versions enable VERSION ..." : "aws kms enable-key --key-id KEY", ")",
+        returns);
+  }
+  if (cause == "KMS_DENIED") {
+    return absl::StrCat("restore the key's policy or grant (",
+                        gcp ? "gcloud kms keys add-iam-policy-binding KEY ..." : "aws kms put-key-policy ...",
+                        ")", returns);
+  }
   if (cause == "KMS_PENDING_DELETION") {
-    return "cancel the deletion before it happens (aws kms cancel-key-deletion, then enable-key)" + returns;
+    return absl::StrCat("cancel the deletion before it happens (",
+                        gcp ? "gcloud kms keys versions restore, then enable"
+                            : "aws kms cancel-key-deletion, then enable-key",
+                        ")", returns);
   }
   if (cause == "KMS_KEY_NOT_FOUND") return "if the key was destroyed, the data cannot be recovered";
   if (cause == "REVOKED")

@@ -11,7 +11,7 @@ namespace keyhold::cli {
 // when, and what to do.
 void PrintCluster(Output& output, const nlohmann::json& cluster);
 
-// What a user can do about a lock or a warning with this `cause`.
-std::string NextStep(const std::string& cause, const std::string& cluster_name);
+// What a user can do about a lock or a warning with this `cause`, by the commands of the cluster's cloud.
+std::string NextStep(const std::string& cause, const std::string& cluster_name, const std::string& cloud);
 
 }  // namespace keyhold::cli

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "kms/aws/arn.h"
+#include "kms/gcp/names.h"
 #include "kms/text.h"
 
 namespace keyhold::kms {
@@ -80,6 +81,11 @@ Status CheckAws(const KeySpec& spec) {
       StrCat({"auth_principal ", Quoted(spec.auth_principal), " is in another AWS partition than the key"}));
 }
 
+Status CheckGcp(const KeySpec& spec) {
+  KEYHOLD_RETURN_IF_ERROR(gcp::ParseKeyName(spec.uri).status());
+  return spec.auth_principal.empty() ? OkStatus() : gcp::CheckServiceAccount(spec.auth_principal);
+}
+
 }  // namespace
 
 std::string_view KeyTypeName(KeyType type) { return kTypeNames[static_cast<size_t>(type)]; }
@@ -123,11 +129,14 @@ StatusOr<KeySpec> MakeKeySpec(std::string_view type, std::string_view uri, std::
       KEYHOLD_RETURN_IF_ERROR(CheckAws(spec));
       return spec;
     case KeyType::kGcpCloudKms:
+      KEYHOLD_RETURN_IF_ERROR(CheckGcp(spec));
+      return spec;
     case KeyType::kAzureKeyVault:
       break;
   }
-  return Error(Cause::kUnimplemented,
-               StrCat({"keys of type ", type, " are not supported by this version; use an AWS_KMS key"}));
+  return Error(Cause::kUnimplemented, StrCat({"keys of type ", type,
+                                              " are not supported by this version; use an AWS_KMS or "
+                                              "GCP_CLOUD_KMS key"}));
 }
 
 json ToJson(const KeySpec& spec) {
@@ -137,12 +146,20 @@ json ToJson(const KeySpec& spec) {
 }
 
 std::string RegionOf(const KeySpec& spec) {
-  const auto key = aws::ParseKeyArn(spec.uri);
-  return spec.type == KeyType::kAwsKms && key.ok() ? key->region : std::string();
+  if (spec.type == KeyType::kAwsKms) {
+    const auto key = aws::ParseKeyArn(spec.uri);
+    return key.ok() ? key->region : std::string();
+  }
+  if (spec.type == KeyType::kGcpCloudKms) {
+    const auto key = gcp::ParseKeyName(spec.uri);
+    return key.ok() ? key->location : std::string();
+  }
+  return "";
 }
 
 Status CheckRegion(const KeySpec& spec, std::string_view region) {
   if (spec.type == KeyType::kNullKms || RegionOf(spec) == region) return OkStatus();
+  if (spec.type == KeyType::kGcpCloudKms && gcp::Serves(RegionOf(spec), region)) return OkStatus();
   return Error(Cause::kKmsWrongKey,
                StrCat({"the key ", spec.uri, " is in region ", RegionOf(spec), ", the cluster is in ", region,
                        "; give a key of region ", region}));

@@ -23,8 +23,8 @@ inline constexpr size_t kMaxUriSize = 2048;          // bytes, as AWS KMS has it
 // Values only: one that did not come from the functions below has not been checked.
 struct KeySpec {
   KeyType type = KeyType::kNullKms;
-  std::string uri;             // AWS_KMS: a key ARN. NULL_KMS: empty
-  std::string auth_principal;  // AWS_KMS: an IAM role's or user's ARN. Empty: the platform's own principal
+  std::string uri;             // AWS_KMS: a key ARN. GCP_CLOUD_KMS: a resource name. NULL_KMS: empty
+  std::string auth_principal;  // an IAM role's or user's ARN; a service account. Empty: the platform's own
 
   bool operator==(const KeySpec&) const = default;
 };
@@ -46,10 +46,10 @@ StatusOr<KeySpec> MakeKeySpec(std::string_view type, std::string_view uri, std::
 
 nlohmann::json ToJson(const KeySpec& spec);
 
-// The region that the key lives in ("us-east-1"); empty for NULL_KMS.
+// The region that the key lives in ("us-east-1", "us-east1", "global"); empty for NULL_KMS.
 std::string RegionOf(const KeySpec& spec);
 
-// kKmsWrongKey unless the key is in `region`, the cluster's. Always OK for NULL_KMS.
+// kKmsWrongKey unless the key is in `region`, the cluster's, or global (GCP). Always OK for NULL_KMS.
 Status CheckRegion(const KeySpec& spec, std::string_view region);
 
 }  // namespace keyhold::kms

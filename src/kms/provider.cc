@@ -1,6 +1,7 @@
 #include "kms/provider.h"
 
 #include "kms/aws/aws_kms.h"
+#include "kms/gcp/gcp_kms.h"
 #include "kms/platform_key.h"
 #include "kms/text.h"
 
@@ -12,7 +13,8 @@ class Provider final : public KmsProvider {
   Provider(ProviderOptions options, HttpTransport& http)
       : options_(std::move(options)),
         http_(http),
-        platform_(NewPlatformCredentials(options_.environment, options_.posix)) {}
+        platform_(NewPlatformCredentials(options_.environment, options_.posix)),
+        google_(gcp::NewPlatformIdentity(options_.environment, options_.posix, GoogleCaller())) {}
   Provider(ProviderOptions options, std::unique_ptr<HttpTransport> http)
       : Provider(std::move(options), *http) {
     owned_http_ = std::move(http);
@@ -29,15 +31,22 @@ class Provider final : public KmsProvider {
         const aws::Caller caller{http_, {options_.clock, options_.sleeper, options_.random}};
         return aws::NewAwsKms(checked, caller, *platform_, options_.external_id);
       }
-      case KeyType::kGcpCloudKms:
+      case KeyType::kGcpCloudKms: {
+        KEYHOLD_ASSIGN_OR_RETURN(const KeySpec checked,
+                                 MakeKeySpec(KeyTypeName(spec.type), spec.uri, spec.auth_principal));
+        return gcp::NewGcpKms(checked, GoogleCaller(), *google_);
+      }
       case KeyType::kAzureKeyVault:
         break;
     }
     return Error(Cause::kUnimplemented, StrCat({"keys of type ", KeyTypeName(spec.type),
-                                                " are not supported by this version; use an AWS_KMS key"}));
+                                                " are not supported by this version; use an AWS_KMS or "
+                                                "GCP_CLOUD_KMS key"}));
   }
 
  private:
+  gcp::Caller GoogleCaller() const { return {http_, {options_.clock, options_.sleeper, options_.random}}; }
+
   StatusOr<std::unique_ptr<Kms>> OpenPlatform() {
     if (options_.platform_key_path.empty()) {
       return Error(Cause::kFailedPrecondition,
@@ -50,6 +59,7 @@ class Provider final : public KmsProvider {
   HttpTransport& http_;
   std::unique_ptr<HttpTransport> owned_http_;
   const std::unique_ptr<AwsCredentialSource> platform_;
+  const std::unique_ptr<gcp::Identity> google_;
 };
 
 }  // namespace

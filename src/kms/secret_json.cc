@@ -48,6 +48,11 @@ StatusOr<std::string_view> StringOf(const SecretJson& object, const char* name) 
   return std::string_view(text.data(), text.size());
 }
 
+std::string FieldText(const SecretJson& object, const char* name, std::string_view otherwise) {
+  const auto text = StringOf(object, name);
+  return std::string(text.ok() ? *text : otherwise);
+}
+
 crypto::SecretBytes EncodeBase64(crypto::Bytes bytes) {
   const size_t size = (bytes.size() + 2) / 3 * 4;
   crypto::SecretBytes with_nul(size + 1);  // EVP_EncodeBlock ends its output with one

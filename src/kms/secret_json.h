@@ -36,6 +36,9 @@ StatusOr<SecretJson> ParseSecretJson(crypto::Bytes text, std::string_view whose)
 // The string `name` of `object`; kKmsCorrupt when it is not there or no string.
 StatusOr<std::string_view> StringOf(const SecretJson& object, const char* name);
 
+// The same as text that is no secret; `otherwise` when it is not there or no string.
+std::string FieldText(const SecretJson& object, const char* name, std::string_view otherwise = "");
+
 // Base64 (RFC 4648 section 4). Decoding is strict; kKmsCorrupt.
 crypto::SecretBytes EncodeBase64(crypto::Bytes bytes);
 StatusOr<crypto::SecretBytes> DecodeBase64(std::string_view text);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <mutex>
+#include <span>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -15,7 +16,7 @@ namespace {
 // "KHLC", in the database header's application id.
 constexpr int kApplicationId = 0x4b484c43;
 
-constexpr const char* kSchema[] = {
+constexpr const char* kAws[] = {
     "CREATE TABLE users (account_id TEXT NOT NULL, name TEXT NOT NULL, user_id TEXT NOT NULL, "
     "access_key_id TEXT NOT NULL UNIQUE, sealed_secret TEXT NOT NULL, policy TEXT NOT NULL, "
     "PRIMARY KEY (account_id, name))",
@@ -41,37 +42,61 @@ constexpr const char* kSchema[] = {
     "PRIMARY KEY (region, key_id, name))",
 };
 
+constexpr const char* kGcp[] = {
+    "CREATE TABLE gcp_projects (id TEXT NOT NULL PRIMARY KEY, number TEXT NOT NULL, policy TEXT NOT NULL)",
+    "CREATE TABLE gcp_accounts (email TEXT NOT NULL PRIMARY KEY, project TEXT NOT NULL, unique_id TEXT NOT "
+    "NULL, display_name TEXT NOT NULL, policy TEXT NOT NULL, disabled INTEGER NOT NULL)",
+    "CREATE TABLE gcp_account_keys (id TEXT NOT NULL PRIMARY KEY, email TEXT NOT NULL, public_pem TEXT NOT "
+    "NULL, sealed TEXT NOT NULL, created BIGINT NOT NULL)",
+    "CREATE TABLE gcp_key_rings (name TEXT NOT NULL PRIMARY KEY, location TEXT NOT NULL, policy TEXT NOT "
+    "NULL, created BIGINT NOT NULL)",
+    "CREATE TABLE gcp_keys (name TEXT NOT NULL PRIMARY KEY, ring TEXT NOT NULL, purpose TEXT NOT NULL, "
+    "algorithm TEXT NOT NULL, protection TEXT NOT NULL, primary_version INTEGER NOT NULL, destroy_scheduled "
+    "BIGINT NOT NULL, rotation_period BIGINT NOT NULL, next_rotation BIGINT NOT NULL, labels TEXT NOT NULL, "
+    "created BIGINT NOT NULL, policy TEXT NOT NULL)",
+    "CREATE TABLE gcp_versions (key_name TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL, "
+    "algorithm TEXT NOT NULL, protection TEXT NOT NULL, sealed TEXT NOT NULL, created BIGINT NOT NULL, "
+    "destroy BIGINT NOT NULL, destroyed BIGINT NOT NULL, PRIMARY KEY (key_name, number))",
+};
+
+// What makes format i + 1 of format i. A step that was released is never changed: others are added.
+constexpr std::span<const char* const> kSteps[] = {kAws, kGcp};
+static_assert(std::size(kSteps) == kDatabaseVersion);
+
 int Pragma(soci::session& sql, const std::string& name) {
   int value = 0;
   sql << "PRAGMA " << name, soci::into(value);
   return value;
 }
 
-void MakeTables(soci::session& sql) {
+// All steps from format `version` on, or none.
+void BringUp(soci::session& sql, int version) {
   soci::transaction transaction(sql);
-  for (const char* statement : kSchema) sql << statement;
+  for (const auto step : std::span(kSteps).subspan(static_cast<size_t>(version))) {
+    for (const char* statement : step) sql << statement;
+  }
   sql << "PRAGMA application_id = " << kApplicationId;
   sql << "PRAGMA user_version = " << kDatabaseVersion;
   transaction.commit();
 }
 
 Status CheckVersion(soci::session& sql, const std::string& path) {
-  int application = Pragma(sql, "application_id");
-  int version = Pragma(sql, "user_version");
+  const int application = Pragma(sql, "application_id");
+  const int version = Pragma(sql, "user_version");
   int tables = 0;
   sql << "SELECT count(*) FROM sqlite_master", soci::into(tables);
-  if (application == 0 && version == 0 && tables == 0) {
-    MakeTables(sql);
-    return OkStatus();
-  }
-  if (application != kApplicationId) {
+  const bool empty = application == 0 && version == 0 && tables == 0;
+  if (!empty && application != kApplicationId) {
     return Error(Cause::kCorrupt, path +
                                       " is not a local cloud's database; move it away, or choose another "
                                       "directory");
   }
-  if (version == kDatabaseVersion) return OkStatus();
-  return Error(Cause::kCorrupt, absl::StrCat(path, " has format ", version, ", this program knows format ",
-                                             kDatabaseVersion, "; use the program that wrote it"));
+  if (version < 0 || version > kDatabaseVersion) {
+    return Error(Cause::kCorrupt, absl::StrCat(path, " has format ", version, ", this program knows format ",
+                                               kDatabaseVersion, "; use the program that wrote it"));
+  }
+  if (version < kDatabaseVersion) BringUp(sql, version);
+  return OkStatus();
 }
 
 Status SqlError(const soci::soci_error& error) {

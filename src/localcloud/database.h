@@ -17,8 +17,9 @@ class session;
 
 namespace keyhold::localcloud {
 
-// The format of the tables. A database of a newer one is refused.
-inline constexpr int kDatabaseVersion = 1;
+// The format of the tables. A database of an older one is brought up when it is opened; of a newer one,
+// refused.
+inline constexpr int kDatabaseVersion = 2;
 
 class Database {
  public:

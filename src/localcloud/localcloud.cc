@@ -15,6 +15,8 @@
 #include "localcloud/certificate_authority.h"
 #include "localcloud/database.h"
 #include "localcloud/directory.h"
+#include "localcloud/gcp/accounts.h"
+#include "localcloud/gcp/front.h"
 #include "localcloud/proxy.h"
 #include "localcloud/vault.h"
 
@@ -38,10 +40,21 @@ class LocalCloud::Impl {
       std::condition_variable_any wake;
       std::unique_lock lock(mutex);
       while (!wake.wait_for(lock, stop, kSweepInterval, [] { return false; }) && !stop.stop_requested()) {
-        Status swept = aws->Sweep();
+        Status swept = Sweep();
         if (!swept.ok()) spdlog::error("local cloud: {}", std::string(swept.message()));
       }
     });
+  }
+
+  // The front end whose name it is.
+  HttpHandler Route(const std::string& host) const {
+    HttpHandler handler = aws->HandlerFor(host);
+    return handler ? handler : gcp->HandlerFor(host);
+  }
+
+  Status Sweep() const {
+    KEYHOLD_RETURN_IF_ERROR(aws->Sweep());
+    return gcp->Sweep();
   }
 
   Directory directory;
@@ -50,6 +63,7 @@ class LocalCloud::Impl {
   std::unique_ptr<Database> database;
   std::unique_ptr<AccessLog> log;
   std::unique_ptr<aws::Front> aws;
+  std::unique_ptr<gcp::Front> gcp;
   std::unique_ptr<Proxy> proxy;
   std::jthread sweeper;
   uint16_t port = 0;
@@ -57,9 +71,10 @@ class LocalCloud::Impl {
 
 namespace {
 
-Status WriteAccounts(Database& database, const Vault& vault, const Directory& directory) {
+Status WriteAccounts(Database& database, const Vault& vault, const Directory& directory, absl::Time now) {
   nlohmann::json customer, principals;
   KEYHOLD_RETURN_IF_ERROR(aws::SetUpAccounts(database, vault, directory, customer, principals));
+  KEYHOLD_RETURN_IF_ERROR(gcp::SetUpAccounts(database, vault, directory, now, customer, principals));
   KEYHOLD_RETURN_IF_ERROR(directory.Write("customer.json", customer.dump(2) + "\n", 0600));
   return directory.Write("principals.json", principals.dump(2) + "\n", 0644);
 }
@@ -80,11 +95,12 @@ StatusOr<std::unique_ptr<LocalCloud>> LocalCloud::Start(Options options, Clock& 
   KEYHOLD_ASSIGN_OR_RETURN(impl->database, Database::Open(database));
   KEYHOLD_ASSIGN_OR_RETURN(impl->log, AccessLog::Open(impl->directory.File("access.log")));
   KEYHOLD_RETURN_IF_ERROR(
-      Annotate(WriteAccounts(*impl->database, impl->vault, impl->directory),
+      Annotate(WriteAccounts(*impl->database, impl->vault, impl->directory, clock.Now()),
                "cannot read the accounts; hsm.key and cloud.db must be of one local cloud"));
   impl->aws = std::make_unique<aws::Front>(*impl->database, impl->vault, *impl->log, clock);
-  KEYHOLD_RETURN_IF_ERROR(impl->aws->Sweep());
-  Route route = [front = impl->aws.get()](const std::string& host) { return front->HandlerFor(host); };
+  impl->gcp = std::make_unique<gcp::Front>(*impl->database, impl->vault, *impl->log, clock);
+  KEYHOLD_RETURN_IF_ERROR(impl->Sweep());
+  Route route = [impl = impl.get()](const std::string& host) { return impl->Route(host); };
   KEYHOLD_ASSIGN_OR_RETURN(impl->proxy, Proxy::Start(options.listen, std::move(route), *impl->authority));
   impl->port = impl->proxy->port();
   impl->StartSweeping();
@@ -109,6 +125,9 @@ Status LocalCloud::Stop() {
   return OkStatus();
 }
 
-void LocalCloud::SetFault(std::optional<Fault> fault) { impl_->aws->SetFault(std::move(fault)); }
+void LocalCloud::SetFault(std::optional<Fault> fault) {
+  impl_->aws->SetFault(fault);
+  impl_->gcp->SetFault(std::move(fault));
+}
 
 }  // namespace keyhold::localcloud

@@ -1,6 +1,6 @@
 #include "kms/aws/call.h"
 
-#include "absl/strings/numbers.h"
+#include "kms/retry_after.h"
 #include "kms/text.h"
 
 namespace keyhold::kms::aws {
@@ -9,15 +9,6 @@ namespace {
 // The longest single exchange: a KMS answers in milliseconds, and a hanging connection must leave time to try
 // another.
 constexpr absl::Duration kExchangeTimeout = absl::Seconds(10);
-
-absl::Duration RetryAfter(const HttpResponse& response) {
-  const auto found = response.headers.find("retry-after");
-  int seconds = 0;
-  if (found == response.headers.end() || !absl::SimpleAtoi(found->second, &seconds) || seconds < 0) {
-    return absl::ZeroDuration();
-  }
-  return absl::Seconds(seconds);
-}
 
 HttpRequest MakeRequest(const Endpoint& endpoint, const crypto::SecretBytes& body,
                         std::shared_ptr<const AwsCredentials> credentials, absl::Duration timeout) {
