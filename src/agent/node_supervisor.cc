@@ -176,6 +176,12 @@ class Supervisor final : public NodeSupervisor {
       KEYHOLD_ASSIGN_OR_RETURN(port_, ports_.Take());
     }
     const bool v6 = options_.sql_address.find(':') != std::string::npos;
+    {
+      // This agent may have heard of more than the server has, or had before it was put back itself.
+      const std::lock_guard lock(mutex_);
+      desired.min_key_ring_epoch = std::max(desired.min_key_ring_epoch, last_status_.key_ring_epoch);
+      desired.min_store_generation = std::max(desired.min_store_generation, last_status_.store_generation);
+    }
     desired.sql_listen = absl::StrCat(v6 ? "[" : "", options_.sql_address, v6 ? "]:" : ":", port_);
     std::string text = BodyOf(wire::ToJson(desired));
     if (text == written_) return OkStatus();

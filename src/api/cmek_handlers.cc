@@ -71,6 +71,22 @@ StatusOr<Reply> UpdateCmek(Services& services, const Request& request) {
   return CmekReply(services.cmek.Rotate(request.caller, ClusterId(request), specs));
 }
 
+// Keyhold's own: a dry run. A report is an answer, whatever it says.
+StatusOr<Reply> CheckCmek(Services& services, const Request& request) {
+  KEYHOLD_ASSIGN_OR_RETURN(const auto specs, ReadRegionSpecs(request));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto checks, services.cmek.Check(ClusterId(request), specs));
+  json regions = json::array();
+  bool usable = true;
+  for (const control::CmekRegionCheck& check : checks) {
+    json region = wire::ToJson(check.report);
+    region["region"] = check.region;
+    region["key_spec"] = wire::ToJson(check.key_spec);
+    usable = usable && check.report.usable;
+    regions.push_back(std::move(region));
+  }
+  return Reply::Json({{"usable", usable}, {"regions", std::move(regions)}});
+}
+
 StatusOr<Reply> ActOnCmek(Services& services, const Request& request) {
   KEYHOLD_ASSIGN_OR_RETURN(const json object, ParseObject(request.body));
   ObjectReader reader(object, "");

@@ -34,6 +34,7 @@ constexpr Route kRoutes[] = {
     {"POST", CLUSTER "/cmek", kKey, EnableCmek},
     {"PUT", CLUSTER "/cmek", kKey, UpdateCmek},
     {"PATCH", CLUSTER "/cmek", kKey, ActOnCmek},
+    {"POST", CLUSTER "/cmek/check", kKey, CheckCmek},
     {"GET", CLUSTER "/connection-string", kKey, GetConnectionString},
     {"GET", CLUSTER "/networking/allowlist", kKey, ListAllowlist},
     {"POST", CLUSTER "/networking/allowlist", kKey, AddAllowlistEntry},

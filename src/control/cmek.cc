@@ -155,6 +155,12 @@ Status FromReport(const wire::KeySpec& spec, const wire::CheckReport& report) {
                                    absl::StrJoin(failures, "; ")));
 }
 
+void AddLine(const std::string& name, const Status& status, wire::CheckReport& report) {
+  const bool ok = status.ok();
+  report.steps.push_back({name, ok ? "PASS" : "FAIL", ok ? "" : std::string(CauseName(CauseOf(status))),
+                          std::string(status.message()), 0});
+}
+
 bool SameOperations(const ClusterView& a, const ClusterView& b) {
   return a.cluster.revoked == b.cluster.revoked && a.cluster.lifecycle == b.cluster.lifecycle &&
          std::equal(a.regions.begin(), a.regions.end(), b.regions.begin(), b.regions.end(),
@@ -202,6 +208,34 @@ StatusOr<ClusterView> Cmek::Rotate(const Caller& caller, const std::string& id,
                                    const std::vector<CmekRegionSpec>& specs) {
   Audit audit(core_, caller, "UPDATE_CMEK", PayloadOf(specs));
   return audit.Outcome(CheckAndCommit(audit, {id, CmekKind::kRotate, specs}));
+}
+
+StatusOr<std::vector<CmekRegionCheck>> Cmek::Check(const std::string& id, std::vector<CmekRegionSpec> specs) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ClusterView view, ReadCluster(core_, id));
+  KEYHOLD_RETURN_IF_ERROR(CheckLifecycle(view.cluster));
+  KEYHOLD_RETURN_IF_ERROR(ResolveRegions(view, specs));
+  std::vector<CmekRegionCheck> checks;
+  for (const CmekRegionSpec& spec : specs) {
+    CmekRegionCheck check{spec.region, spec.key_spec, {}};
+    AddLine("plan and add-on", CheckPlan(view.cluster), check.report);
+    const auto form = CheckForm(view, spec);
+    AddLine("key spec", form.status(), check.report);
+    if (form.ok()) KEYHOLD_RETURN_IF_ERROR(CheckOnNodes(view, spec.region, *form, check.report));
+    check.report.usable = std::none_of(check.report.steps.begin(), check.report.steps.end(),
+                                       [](const wire::CheckStep& step) { return step.result == "FAIL"; });
+    checks.push_back(std::move(check));
+  }
+  return checks;
+}
+
+Status Cmek::CheckOnNodes(const ClusterView& view, const std::string& region, const wire::KeySpec& spec,
+                          wire::CheckReport& report) {
+  for (const Node& node : view.nodes) {
+    if (node.region != region) continue;
+    KEYHOLD_ASSIGN_OR_RETURN(const wire::CheckReport found, fleet_.Check(node.id, spec, core_.check_timeout));
+    report.steps.insert(report.steps.end(), found.steps.begin(), found.steps.end());
+  }
+  return OkStatus();
 }
 
 StatusOr<ClusterView> Cmek::Revoke(const Caller& caller, const std::string& id) {

@@ -16,6 +16,13 @@ struct CmekRegionSpec {
   wire::KeySpec key_spec;
 };
 
+// What a dry run of a region's key found; its first lines are the cluster's own (plan and add-on, key spec).
+struct CmekRegionCheck {
+  std::string region;
+  wire::KeySpec key_spec;
+  wire::CheckReport report;
+};
+
 // Safe to use from any thread. Every change, made or refused, is in the audit log. There is no way to disable
 // CMEK.
 //
@@ -39,6 +46,10 @@ class Cmek {
   StatusOr<ClusterView> Rotate(const Caller& caller, const std::string& id,
                                const std::vector<CmekRegionSpec>& specs);
 
+  // What Enable and Rotate check before they change anything, line by line, and nothing else. An error only
+  // where there is no cluster, region or node to check with.
+  StatusOr<std::vector<CmekRegionCheck>> Check(const std::string& id, std::vector<CmekRegionSpec> specs);
+
   // Locks the cluster until the next Rotate(). OK again on a cluster that is revoked.
   StatusOr<ClusterView> Revoke(const Caller& caller, const std::string& id);
 
@@ -46,6 +57,8 @@ class Cmek {
   struct Request;
   StatusOr<ClusterView> CheckAndCommit(class Audit& audit, const Request& request);
   StatusOr<ClusterView> CommitRevoke(class Audit& audit, const std::string& id);
+  Status CheckOnNodes(const ClusterView& view, const std::string& region, const wire::KeySpec& spec,
+                      wire::CheckReport& report);
   Status CheckKeys(const ClusterView& view, const std::vector<CmekRegionSpec>& specs);
 
   Core& core_;

@@ -1,5 +1,6 @@
 #include "control/fleet.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -12,9 +13,15 @@ namespace {
 using nlohmann::json;
 using wire::NodeState;
 
+// Without what nodes report themselves: each report would make work of it.
 std::string VersionOf(const std::vector<DesiredWork>& nodes) {
   json all = json::array();
-  for (const DesiredWork& work : nodes) all.push_back({wire::ToJson(work.node), work.remove});
+  for (const DesiredWork& work : nodes) {
+    json node = wire::ToJson(work.node);
+    node.erase("min_key_ring_epoch");
+    node.erase("min_store_generation");
+    all.push_back({std::move(node), work.remove});
+  }
   return crypto::Hex(crypto::Sha256(crypto::AsBytes(all.dump())));
 }
 
@@ -101,7 +108,10 @@ Status Fleet::PutStatus(const std::string& node_id, const wire::NodeStatus& stat
     const auto node = tables.nodes.Get(node_id);
     if (!node) return NoSuchNode(node_id);
     const absl::Time now = core_.clock.Now();
-    tables.nodes.SetStatus(node_id, status, now);
+    wire::NodeStatus kept = status;
+    kept.key_ring_epoch = std::max(kept.key_ring_epoch, node->status.key_ring_epoch);
+    kept.store_generation = std::max(kept.store_generation, node->status.store_generation);
+    tables.nodes.SetStatus(node_id, kept, now);
     FinishCreation(tables, node->cluster_id, now);
     return OkStatus();
   });

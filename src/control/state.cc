@@ -185,6 +185,8 @@ wire::DesiredNode DesiredOf(const ClusterView& view, const Node& node, const std
   desired.cloud = view.cluster.cloud;
   desired.region = node.region;
   desired.revoked = view.cluster.revoked;
+  desired.min_key_ring_epoch = node.status.key_ring_epoch;
+  desired.min_store_generation = node.status.store_generation;
   for (const Region& region : view.regions) {
     if (region.name == node.region && region.cmek_generation > 0) {
       desired.cmek = wire::DesiredCmek{region.cmek_generation, region.cmek_spec};

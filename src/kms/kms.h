@@ -31,9 +31,10 @@ inline constexpr size_t kMaxWrappedSize = 6144;
 struct KeyDescription {
   std::string uri;
   std::string region;
-  std::string state;  // the KMS's own word: "Enabled", "PendingDeletion"
-  std::string usage;  // "ENCRYPT_DECRYPT"
-  std::string spec;   // "SYMMETRIC_DEFAULT"
+  std::string state;                                // the KMS's own word: "Enabled", "PendingDeletion"
+  std::string usage;                                // "ENCRYPT_DECRYPT"
+  std::string spec;                                 // "SYMMETRIC_DEFAULT"
+  absl::Time deletion_at = absl::InfiniteFuture();  // when it will be destroyed; InfiniteFuture: not planned
 };
 
 // One line of a key check. `cause` and `message` speak only when it did not pass; the message of a missing

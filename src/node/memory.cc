@@ -59,10 +59,14 @@ StatusOr<Memory> ReadMemory(const std::string& dir) {
   try {
     Memory memory;
     memory.key_ring_epoch = parsed.value("key_ring_epoch", uint64_t{0});
+    memory.store_generation = parsed.value("store_generation", uint64_t{0});
     memory.cmek_generation = parsed.value("cmek_generation", uint64_t{0});
     memory.cmek_status = parsed.value("cmek_status", memory.cmek_status);
     memory.cmek_failure = parsed.value("cmek_failure", "");
     memory.keys = std::move(status->keys);
+    memory.doomed_key = parsed.value("doomed_key", "");
+    if (!memory.doomed_key.empty())
+      memory.doomed_at = absl::FromUnixSeconds(parsed.value("doomed_at", int64_t{0}));
     return memory;
   } catch (const json::exception& e) {
     return Error(Cause::kCorrupt, path + " is damaged: " + e.what());
@@ -72,11 +76,13 @@ StatusOr<Memory> ReadMemory(const std::string& dir) {
 Status WriteMemory(const std::string& dir, const Memory& memory) {
   wire::NodeStatus status;
   status.keys = memory.keys;
-  const json text = {{"key_ring_epoch", memory.key_ring_epoch},
-                     {"cmek_generation", memory.cmek_generation},
-                     {"cmek_status", memory.cmek_status},
-                     {"cmek_failure", memory.cmek_failure},
-                     {"keys", wire::ToJson(status).at("keys")}};
+  json text = {{"key_ring_epoch", memory.key_ring_epoch},   {"store_generation", memory.store_generation},
+               {"cmek_generation", memory.cmek_generation}, {"cmek_status", memory.cmek_status},
+               {"cmek_failure", memory.cmek_failure},       {"keys", wire::ToJson(status).at("keys")}};
+  if (!memory.doomed_key.empty()) {
+    text["doomed_key"] = memory.doomed_key;
+    text["doomed_at"] = absl::ToUnixSeconds(memory.doomed_at);
+  }
   return Replace(dir + "/state.json", text.dump(2) + "\n");
 }
 

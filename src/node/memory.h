@@ -4,16 +4,21 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "wire/node.h"
 
 namespace keyhold::node {
 
 struct Memory {
-  uint64_t key_ring_epoch = 0;   // the highest seen: an older key ring was put back
-  uint64_t cmek_generation = 0;  // the last that was carried out, or failed for good
+  uint64_t key_ring_epoch = 0;    // the highest seen: an older key ring was put back
+  uint64_t store_generation = 0;  // the same of the store
+  uint64_t cmek_generation = 0;   // the last that was carried out, or failed for good
   std::string cmek_status = "DISABLED";
   std::string cmek_failure;  // why that one failed; empty: it did not
   std::vector<wire::KeyInfo> keys;
+  // The key in force that was seen to wait for its deletion, and when that ends; empty, InfiniteFuture: none.
+  std::string doomed_key;
+  absl::Time doomed_at = absl::InfiniteFuture();
 };
 
 // An empty memory where there is no file. kCorrupt: it is damaged.

@@ -16,6 +16,7 @@
 #include "node/certificate.h"
 #include "node/control_socket.h"
 #include "node/door.h"
+#include "node/key_check.h"
 #include "node/key_watch.h"
 #include "node/machine.h"
 #include "node/memory.h"
@@ -35,9 +36,21 @@ constexpr absl::Duration kFirstUsersRetry = absl::Milliseconds(500);
 constexpr absl::Duration kLongestUsersRetry = absl::Seconds(30);
 constexpr absl::Duration kKeyRetry = absl::Seconds(2);
 constexpr absl::Duration kKeyRetriesFor = absl::Minutes(1);
+constexpr absl::Duration kGenerationEvery = absl::Minutes(10);
+constexpr absl::Duration kLookBudget = absl::Seconds(2);
 constexpr absl::Duration kLogAgain = absl::Minutes(1);
 
 bool IsKmsCause(Cause cause) { return CauseName(cause).rfind("KMS_", 0) == 0; }
+
+// When the KMS will destroy the key; InfiniteFuture: never, or it does not say.
+absl::Time DeletionOf(kms::KmsProvider& provider, const wire::KeySpec& key) {
+  const auto spec = kms::MakeKeySpec(key.type, key.uri, key.auth_principal);
+  if (!spec.ok()) return absl::InfiniteFuture();
+  const auto kms = provider.Open(*spec);
+  if (!kms.ok()) return absl::InfiniteFuture();
+  const auto description = (*kms)->Describe(kLookBudget);
+  return description.ok() ? description->deletion_at : absl::InfiniteFuture();
+}
 
 class Running final : public Node {
  public:
@@ -51,6 +64,7 @@ class Running final : public Node {
     if (worker_.joinable()) worker_.join();
     users_.reset();
     key_.reset();
+    generation_.reset();
     board_.EndWaits();
     control_.reset();
   }
@@ -79,6 +93,7 @@ class Running final : public Node {
   absl::Duration FollowUsers();
   absl::Duration UsersFailed(const Status& status);
   absl::Duration FollowKey();
+  absl::Duration MakeGeneration();
   bool TriesAgain(const Status& status);
   void KeyChanged(const keyring::Info& info, const wire::DesiredCmek& wanted, bool enables,
                   const Status& status);
@@ -98,14 +113,19 @@ class Running final : public Node {
   void KeyIsUsable();
   void KeyIsSilent(const Status& status, const Verdict& verdict);
   void Follow();
+  void CheckPast(const wire::DesiredNode& desired);
   void RenewCertificate();
   wire::Trouble Why(Event because) const;
   void Tell(Event because);
+  void KnowDoom();
+  void LookAgain(Event because);
+  Past PastNow();
   void TryAgainLater();
   void ProbeIn(absl::Duration wait);
   ProbeTiming Timing();
 
   // Of any thread.
+  void Keep(const std::function<void(Memory&)>& change);
   void Remember(const keyring::Info& info, const std::function<void(Memory&)>& change);
   Memory MemoryNow() {
     const std::lock_guard lock(memory_mutex_);
@@ -127,12 +147,14 @@ class Running final : public Node {
   std::unique_ptr<ControlSocket> control_;
   std::unique_ptr<Background> users_;
   std::unique_ptr<Background> key_;
+  std::unique_ptr<Background> generation_;
   std::thread worker_;
 
   // The worker's own.
   State state_ = State::kStarting;
   Status trouble_;  // why the key is not usable, or what broke
   bool revoke_told_ = false;
+  bool outdated_ = false;  // what is open turned out to be an older copy
   KeyWatch key_watch_;
   Reopening reopening_;
   std::vector<absl::Time> engine_ends_;
@@ -154,6 +176,7 @@ class Running final : public Node {
   std::shared_ptr<Opened> opened_;  // replaced by the worker alone
   absl::Time next_probe_ = absl::InfinitePast();
   bool stop_asked_ = false;
+  bool past_grew_ = false;
   bool engine_ended_ = false;
 };
 
@@ -167,11 +190,13 @@ Status Running::Start() {
     status.failure = memory_.cmek_failure;
     status.keys = memory_.keys;
     status.key_ring_epoch = memory_.key_ring_epoch;
+    status.store_generation = memory_.store_generation;
   });
   KEYHOLD_RETURN_IF_ERROR(StartGateway());
   KEYHOLD_RETURN_IF_ERROR(StartControl());
   users_ = std::make_unique<Background>([this] { return FollowUsers(); });
   key_ = std::make_unique<Background>([this] { return FollowKey(); });
+  generation_ = std::make_unique<Background>([this] { return MakeGeneration(); });
   worker_ = std::thread([this] { Run(); });
   return OkStatus();
 }
@@ -215,8 +240,12 @@ Status Running::TakeDesired(const wire::DesiredNode& desired) {
   if (desired.node_id != desired_.node_id || desired.cluster_id != desired_.cluster_id) {
     return Error(Cause::kInvalidArgument, "this desired state is another node's");
   }
-  if (desired.generation <= desired_.generation) return OkStatus();
-  desired_ = desired;
+  const Past past{std::max(desired.min_key_ring_epoch, desired_.min_key_ring_epoch),
+                  std::max(desired.min_store_generation, desired_.min_store_generation)};
+  if (desired.generation > desired_.generation) desired_ = desired;
+  desired_.min_key_ring_epoch = past.key_ring_epoch;
+  desired_.min_store_generation = past.store_generation;
+  past_grew_ = true;
   wake_.notify_all();
   return OkStatus();
 }
@@ -227,15 +256,7 @@ StatusOr<wire::CheckReport> Running::Check(const wire::KeySpec& wanted) {
                            kms::MakeKeySpec(wanted.type, wanted.uri, wanted.auth_principal));
   KEYHOLD_ASSIGN_OR_RETURN(const auto kms, parts_.kms.Open(spec));
   const kms::Context context = keyring::ToContext({desired.cluster_id, desired.region, desired.node_id});
-  const kms::CheckReport report = kms->Check(desired.region, context, kCheckBudget);
-  wire::CheckReport answer;
-  answer.usable = report.Usable();
-  for (const kms::CheckStep& step : report.steps) {
-    answer.steps.push_back({step.name, step.passed ? "PASS" : "FAIL",
-                            step.passed ? "" : std::string(CauseName(step.cause)), step.message,
-                            absl::ToInt64Microseconds(step.took)});
-  }
-  return answer;
+  return CheckKey(*kms, desired.region, context, parts_.clock, parts_.random, kCheckBudget);
 }
 
 void Running::Run() {
@@ -258,6 +279,7 @@ void Running::ProbeIn(absl::Duration wait) {
 std::optional<Event> Running::Urgent() {
   if (stop_asked_) return Event::kStopAsked;
   if (desired_.revoked && !revoke_told_) return Event::kRevokeAsked;
+  if (std::exchange(outdated_, false)) return Event::kBroken;
   if (std::exchange(engine_ended_, false) && state_ == State::kServing) return Event::kEngineEnded;
   return std::nullopt;
 }
@@ -267,7 +289,8 @@ Event Running::AwaitEvent() {
   while (true) {
     if (const auto event = Urgent()) return *event;
     const absl::Time now = parts_.clock.Now();
-    if (desired_.generation != followed_ || now >= next_certificate_check_) {
+    if (std::exchange(past_grew_, false) || desired_.generation != followed_ ||
+        now >= next_certificate_check_) {
       lock.unlock();
       if (now >= next_certificate_check_) RenewCertificate();
       Follow();
@@ -317,7 +340,7 @@ std::optional<Event> Running::Act(Action action, Event because) {
 std::optional<Event> Running::Open() {
   const wire::DesiredNode desired = Desired();
   if (desired.revoked) return Event::kRevokeAsked;
-  auto opened = Opened::Open(options_, parts_, desired, MemoryNow().key_ring_epoch, [this] {
+  auto opened = Opened::Open(options_, parts_, desired, PastNow(), [this] {
     const std::lock_guard lock(mutex_);
     engine_ended_ = true;
     wake_.notify_all();
@@ -329,6 +352,7 @@ std::optional<Event> Running::Open() {
 
 std::optional<Event> Running::NotOpened(const Status& status) {
   trouble_ = status;
+  KnowDoom();
   TryAgainLater();
   if (IsKmsCause(CauseOf(status))) return Event::kKeyLost;
   spdlog::error("node: {}", std::string(status.message()));
@@ -341,6 +365,32 @@ void Running::TryAgainLater() {
                        : cause == Cause::kKmsKeyNotFound ? ClosedBy::kKeyDestroyed
                                                          : ClosedBy::kKeyLost;
   ProbeIn(reopening_.Next(why, Timing().interval, parts_.clock.Now()));
+}
+
+// A destroyed key of another account is "denied" to us, as one that never was: what was seen while it waited
+// for its deletion tells them apart.
+void Running::KnowDoom() {
+  const Cause cause = CauseOf(trouble_);
+  const Memory memory = MemoryNow();
+  const auto key = std::find_if(memory.keys.begin(), memory.keys.end(),
+                                [](const wire::KeyInfo& info) { return info.status == "ENABLED"; });
+  if (key == memory.keys.end()) return;
+  const bool doomed = memory.doomed_key == key->spec.uri;
+  if (cause == Cause::kKmsPendingDeletion) {
+    const absl::Time at = doomed ? memory.doomed_at : DeletionOf(parts_.kms, key->spec);
+    if (at == absl::InfiniteFuture()) return;
+    if (!doomed) Keep([&](Memory& m) { m.doomed_key = key->spec.uri, m.doomed_at = at; });
+    trouble_ = Error(cause, std::string(trouble_.message()) + "; the deletion is due at " + Stamp(at));
+  } else if (doomed && (cause == Cause::kKmsDenied || cause == Cause::kKmsKeyNotFound)) {
+    if (parts_.clock.Now() < memory.doomed_at) return;
+    trouble_ = Error(
+        Cause::kKmsKeyNotFound,
+        "the key " + key->spec.uri + " was to be deleted at " + Stamp(memory.doomed_at) +
+            " and is refused since (" + std::string(CauseName(cause)) +
+            "): it is destroyed, and the data cannot be recovered by anyone; nothing of it was deleted here");
+  } else if (doomed && IsRevocation(cause)) {
+    Keep([](Memory& m) { m.doomed_key.clear(), m.doomed_at = absl::InfiniteFuture(); });
+  }
 }
 
 // Users first: one who was removed while the node was closed must not come in.
@@ -356,7 +406,13 @@ void Running::TakeIn(std::shared_ptr<Opened> opened) {
   key_watch_.Reset();
   reopening_.NoteOpened(parts_.clock.Now());
   ProbeIn(Timing().interval);
-  if (const auto info = opened_->GetInfo(); info.ok()) Remember(*info, [](Memory&) {});
+  if (const auto info = opened_->GetInfo(); info.ok()) {
+    Remember(*info, [&](Memory& memory) {
+      memory.store_generation = std::max(memory.store_generation, opened_->generation());
+      memory.doomed_key.clear();
+      memory.doomed_at = absl::InfiniteFuture();
+    });
+  }
   KeyIsUsable();
   if (users_known) {
     door_->UsersKnown();
@@ -367,6 +423,7 @@ void Running::TakeIn(std::shared_ptr<Opened> opened) {
   door_->EngineUp();
   users_->Wake();
   key_->Wake();
+  generation_->Wake();
 }
 
 void Running::KeyIsUsable() {
@@ -446,12 +503,22 @@ std::optional<Event> Running::Close(Event because) {
       const std::lock_guard lock(mutex_);
       opened_.reset();
     }
-    if (because == Event::kKeyLost || because == Event::kBroken) TryAgainLater();
+    Keep([&](Memory& memory) {
+      memory.store_generation = std::max(memory.store_generation, opened->generation());
+    });
+    if (because == Event::kKeyLost || because == Event::kBroken) LookAgain(because);
   }
   key_watch_.Reset();
   if (because == Event::kRevokeAsked)
     board_.Change([](wire::NodeStatus& status) { status.cmek_status = kRevoked; });
   return because == Event::kBroken ? std::nullopt : std::optional(Event::kDone);
+}
+
+// Closed because of trouble_: what is behind it, and when to try again.
+void Running::LookAgain(Event because) {
+  KnowDoom();
+  Tell(because);
+  TryAgainLater();
 }
 
 std::optional<Event> Running::RestartEngine() {
@@ -475,6 +542,7 @@ std::optional<Event> Running::RestartEngine() {
 // Takes up a new desired state; what takes time goes to the threads that may wait.
 void Running::Follow() {
   const wire::DesiredNode desired = Desired();
+  CheckPast(desired);
   if (desired.generation == followed_) return;
   if (const Status status = door_->gateway().SetAllowlist(desired.allowlist); !status.ok()) {
     spdlog::error("node: {}", std::string(status.message()));
@@ -490,6 +558,27 @@ void Running::Follow() {
   // A closed node looks at its key at once when it is told of a new one.
   const bool news = desired.cmek.has_value() && desired.cmek->generation > MemoryNow().cmek_generation;
   if (news && !desired.revoked) ProbeIn(absl::ZeroDuration());
+}
+
+Past Running::PastNow() {
+  const Memory memory = MemoryNow();
+  const wire::DesiredNode desired = Desired();
+  return {std::max(memory.key_ring_epoch, desired.min_key_ring_epoch),
+          std::max(memory.store_generation, desired.min_store_generation)};
+}
+
+// The server knows of a later past than what was opened while it could not be asked.
+void Running::CheckPast(const wire::DesiredNode& desired) {
+  const Memory memory = MemoryNow();
+  outdated_ = opened_ != nullptr && (desired.min_key_ring_epoch > memory.key_ring_epoch ||
+                                     desired.min_store_generation > memory.store_generation);
+  if (!outdated_) return;
+  trouble_ = Error(Cause::kFailedPrecondition,
+                   "the key ring or the store is an older copy: the server has seen key ring epoch " +
+                       std::to_string(desired.min_key_ring_epoch) + " and store generation " +
+                       std::to_string(desired.min_store_generation) + ", and here are " +
+                       std::to_string(memory.key_ring_epoch) + " and " +
+                       std::to_string(memory.store_generation) + "; put the latest ones back");
 }
 
 void Running::RenewCertificate() {
@@ -534,6 +623,16 @@ absl::Duration Running::UsersFailed(const Status& status) {
   if (before && before->message == trouble.message) trouble.since = before->since;
   board_.Warn(WarningOf::kUsers, {trouble, ""});
   return std::exchange(users_retry_, std::min(2 * users_retry_, kLongestUsersRetry));
+}
+
+absl::Duration Running::MakeGeneration() {
+  const std::shared_ptr<Opened> opened = OpenedNow();
+  if (opened == nullptr) return absl::InfiniteDuration();
+  opened->NextGeneration();
+  Keep([&](Memory& memory) {
+    memory.store_generation = std::max(memory.store_generation, opened->generation());
+  });
+  return kGenerationEvery;
 }
 
 // Enable and rotate: the old key stays in force unless the new one is proved and written down.
@@ -583,12 +682,9 @@ void Running::KeyChanged(const keyring::Info& info, const wire::DesiredCmek& wan
   });
 }
 
-// What the key ring says now, kept for when it is closed.
-void Running::Remember(const keyring::Info& info, const std::function<void(Memory&)>& change) {
+// Changes what must not be forgotten, on the disk and in the status.
+void Running::Keep(const std::function<void(Memory&)>& change) {
   const std::lock_guard lock(memory_mutex_);
-  memory_.key_ring_epoch = std::max(memory_.key_ring_epoch, info.epoch);
-  memory_.keys = KeysOf(info);
-  if (memory_.cmek_failure.empty()) memory_.cmek_status = memory_.keys.empty() ? "DISABLED" : "ENABLED";
   change(memory_);
   if (const Status written = WriteMemory(options_.dir, memory_); !written.ok()) {
     spdlog::error("node: {}", std::string(written.message()));
@@ -596,9 +692,23 @@ void Running::Remember(const keyring::Info& info, const std::function<void(Memor
   board_.Change([&](wire::NodeStatus& status) {
     status.keys = memory_.keys;
     status.key_ring_epoch = memory_.key_ring_epoch;
+    status.store_generation = memory_.store_generation;
     status.cmek_generation = memory_.cmek_generation;
-    status.cmek_status = memory_.cmek_status;
-    status.failure = memory_.cmek_failure;
+  });
+}
+
+// What the key ring says now, kept for when it is closed.
+void Running::Remember(const keyring::Info& info, const std::function<void(Memory&)>& change) {
+  Keep([&](Memory& memory) {
+    memory.key_ring_epoch = std::max(memory.key_ring_epoch, info.epoch);
+    memory.keys = KeysOf(info);
+    if (memory.cmek_failure.empty()) memory.cmek_status = memory.keys.empty() ? "DISABLED" : "ENABLED";
+    change(memory);
+  });
+  const Memory memory = MemoryNow();
+  board_.Change([&](wire::NodeStatus& status) {
+    status.cmek_status = memory.cmek_status;
+    status.failure = memory.cmek_failure;
   });
 }
 

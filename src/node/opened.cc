@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "node/generation.h"
+
 namespace keyhold::node {
 namespace {
 
@@ -35,12 +37,13 @@ Opened::~Opened() {
 }
 
 StatusOr<std::unique_ptr<Opened>> Opened::Open(const NodeOptions& options, const NodeParts& parts,
-                                               const wire::DesiredNode& desired, uint64_t min_epoch,
+                                               const wire::DesiredNode& desired, const Past& past,
                                                std::function<void()> on_engine_exit) {
   std::unique_ptr<Opened> opened(new Opened(options, parts, std::move(on_engine_exit)));
   KEYHOLD_ASSIGN_OR_RETURN(opened->store_, OpenStoreDirectory(options.dir + "/store"));
-  KEYHOLD_RETURN_IF_ERROR(opened->OpenRing(desired, min_epoch));
+  KEYHOLD_RETURN_IF_ERROR(opened->OpenRing(desired, past.key_ring_epoch));
   KEYHOLD_RETURN_IF_ERROR(opened->StartMount());
+  KEYHOLD_RETURN_IF_ERROR(opened->CheckGeneration(past.store_generation));
   KEYHOLD_RETURN_IF_ERROR(opened->StartEngine());
   return opened;
 }
@@ -71,6 +74,33 @@ Status Opened::StartMount() {
   const store::Context context{parts_.posix, parts_.random, *ring_, counter_};
   KEYHOLD_ASSIGN_OR_RETURN(mount_, store::Mount::Start(context, store_, options));
   return OkStatus();
+}
+
+Status Opened::CheckGeneration(uint64_t min_generation) {
+  KEYHOLD_ASSIGN_OR_RETURN(generation_, ReadGeneration(options_.mountpoint));
+  if (generation_ < min_generation) {
+    return Error(Cause::kFailedPrecondition, "the store is an older copy: its generation is " +
+                                                 std::to_string(generation_) + ", and generation " +
+                                                 std::to_string(min_generation) +
+                                                 " has been in force; put the latest store back");
+  }
+  WriteGeneration();
+  return OkStatus();
+}
+
+// A disk that is full must not keep a node from opening; the copy that it fails to tell apart is a young one.
+void Opened::WriteGeneration() {
+  const Status written = keyhold::node::WriteGeneration(options_.mountpoint, generation_ + 1);
+  if (written.ok()) {
+    ++generation_;
+  } else {
+    spdlog::warn("node: {}", std::string(written.message()));
+  }
+}
+
+void Opened::NextGeneration() {
+  const std::lock_guard lock(generation_mutex_);
+  if (!closing_) WriteGeneration();
 }
 
 Status Opened::StartEngine() {
@@ -140,6 +170,10 @@ Status Opened::Close() {
   closing_ = true;
   if (engine_ != nullptr) engine_->Stop(kEngineStop);
   const std::scoped_lock sql(sql_);
+  {
+    const std::scoped_lock generation(generation_mutex_);
+    if (mount_ != nullptr && engine_ != nullptr) WriteGeneration();
+  }
   engine_.reset();
   const Status unmounted = mount_ == nullptr ? OkStatus() : mount_->Stop(kUnmount);
   mount_.reset();

@@ -17,13 +17,20 @@ namespace keyhold::node {
 // How long a change of the key may take: its checks, and then its wrap.
 inline constexpr absl::Duration kChangeBudget = absl::Seconds(6);
 
+// What the key ring and the store have been already: what is older is a copy that was put back.
+struct Past {
+  uint64_t key_ring_epoch = 0;
+  uint64_t store_generation = 0;
+};
+
 class Opened {
  public:
   // Opens the store of `desired` in options.dir/store with the key that wraps it (a store that is not there
   // yet is made, under the platform's key), mounts it and starts PostgreSQL. On failure nothing is left open.
-  // The kKms* causes say what became of the key. `on_engine_exit` as of Postgres::Start.
+  // The kKms* causes say what became of the key; kFailedPrecondition also: older than `past`. The store's
+  // generation is a new one from here on. `on_engine_exit` as of Postgres::Start.
   static StatusOr<std::unique_ptr<Opened>> Open(const NodeOptions& options, const NodeParts& parts,
-                                                const wire::DesiredNode& desired, uint64_t min_epoch,
+                                                const wire::DesiredNode& desired, const Past& past,
                                                 std::function<void()> on_engine_exit);
   // Close() with no patience.
   ~Opened();
@@ -46,6 +53,10 @@ class Opened {
 
   bool closing() const { return closing_; }
 
+  // Of the store, as it is written in it; still there after Close().
+  uint64_t generation() const { return generation_; }
+  void NextGeneration();
+
   StatusOr<keyring::Info> GetInfo() const;
 
   // Checks `spec`, wraps a new store key with it, and uses it from now on. Traffic and probes go on.
@@ -58,6 +69,8 @@ class Opened {
   Opened(const NodeOptions& options, const NodeParts& parts, std::function<void()> on_engine_exit);
   Status OpenRing(const wire::DesiredNode& desired, uint64_t min_epoch);
   Status StartMount();
+  Status CheckGeneration(uint64_t min_generation);
+  void WriteGeneration();
   Status StartEngine();
   struct Keys {
     std::shared_ptr<keyring::KeyRing> ring;
@@ -77,6 +90,9 @@ class Opened {
   mutable std::mutex mutex_;
   std::shared_ptr<keyring::KeyRing> ring_;  // guarded by mutex_; replaced by Close() alone, which holds key_
   std::shared_ptr<kms::Kms> kms_;           // guarded by mutex_
+
+  std::mutex generation_mutex_;  // held through a write of it
+  std::atomic<uint64_t> generation_ = 0;
 
   std::mutex sql_;                            // held through a change of the users
   std::unique_ptr<engine::Postgres> engine_;  // replaced by the opening thread, which holds sql_

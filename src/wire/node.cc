@@ -72,6 +72,8 @@ void Fields(Visitor& visit, DesiredNode& v) {
   visit("unreachable_grace_ms", v.unreachable_grace_ms);
   visit("allowlist", v.allowlist);
   visit("sql_users", v.sql_users);
+  visit("min_key_ring_epoch", v.min_key_ring_epoch);
+  visit("min_store_generation", v.min_store_generation);
 }
 
 template <typename Visitor>
@@ -88,6 +90,7 @@ void Fields(Visitor& visit, NodeStatus& v) {
   visit("locks_at", v.locks_at);
   visit("failure", v.failure);
   visit("key_ring_epoch", v.key_ring_epoch);
+  visit("store_generation", v.store_generation);
   visit("last_probe_at", v.last_probe_at);
   visit("sql_address", v.sql_address);
   visit("ca_pem", v.ca_pem);

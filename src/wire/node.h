@@ -54,6 +54,9 @@ struct DesiredNode {
   int64_t unreachable_grace_ms = 900'000;  // how long to serve on while the KMS cannot be reached
   std::vector<std::string> allowlist;      // CIDRs that may connect
   std::vector<SqlUser> sql_users;
+  // What the node has reported once: an older key ring or store was put back. Grow without a new generation.
+  uint64_t min_key_ring_epoch = 0;
+  uint64_t min_store_generation = 0;
 };
 
 enum class NodeState { kStarting, kServing, kLocking, kLocked, kStopping, kStopped, kFailed };
@@ -90,6 +93,7 @@ struct NodeStatus {
   std::string locks_at;                  // with a warning: when it will lock, RFC 3339
   std::string failure;                   // why it is kFailed, or why a cmek operation failed
   uint64_t key_ring_epoch = 0;
+  uint64_t store_generation = 0;
   std::string last_probe_at;  // RFC 3339; the last probe that succeeded
   std::string sql_address;    // where the gateway listens
   std::string ca_pem;         // the certificate that verifies it
@@ -99,13 +103,13 @@ struct NodeStatus {
 struct CheckStep {
   std::string name;    // "kms:Encrypt", "region" ...
   std::string result;  // PASS, WARN, FAIL
-  std::string cause;   // a CauseName, when not PASS
+  std::string cause;   // a CauseName, when FAIL
   std::string message;
   int64_t micros = 0;
 };
 
 struct CheckReport {
-  bool usable = false;
+  bool usable = false;  // nothing failed
   std::vector<CheckStep> steps;
 };
 

@@ -61,7 +61,10 @@ class Scripted final : public kms::Kms {
     return opened;
   }
 
+  // A key that may not be used can be looked at all the same, where the KMS can be reached.
   StatusOr<kms::KeyDescription> Describe(absl::Duration) override {
+    const Status status = Answered();
+    if (!status.ok() && !IsRevocation(CauseOf(status))) return status;
     const std::lock_guard lock(key_->mutex);
     return key_->description;
   }

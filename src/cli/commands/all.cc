@@ -9,7 +9,7 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> commands;
     for (auto* group :
-         {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, SqlCommands, UserCommands,
+         {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands, SqlCommands, UserCommands,
           AllowlistCommands, OrganizationCommands, ServiceAccountCommands, ShellCommands}) {
       for (Command& command : group()) commands.push_back(std::move(command));
     }
@@ -23,6 +23,7 @@ std::string GroupSummary(const std::string& path) {
       {"auth", "Log in to a server, and out"},
       {"cluster", "Clusters, their keys, users and networks"},
       {"cluster cmek", "Customer-managed encryption keys of a cluster"},
+      {"cmek", "What a CMEK key needs, and whether it has it"},
       {"cluster user", "SQL users of a cluster"},
       {"cluster networking", "Who may connect to a cluster"},
       {"cluster networking allowlist", "Networks that may connect to a cluster"},

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""CMEK cannot be disabled, by no call, flag or file edit; older key rings and stores that are put back are refused.
+
+    tests/e2e/rollback_test.py [BIN_DIR]
+"""
+import json
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import BIN, Cluster, Key, host, setUpModule, tearDownModule  # noqa: F401
+
+NULL = {'type': 'NULL_KMS', 'uri': '', 'auth_principal': ''}
+
+
+def copy(source, target):
+    """With all that makes it what it is: the store's identities are extended attributes."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    subprocess.run(['cp', '-a', source, target], check=True)
+
+
+def edit(path, change):
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+class Rollback(unittest.TestCase):
+    def await_lock(self, cluster, words, within=60):
+        deadline = time.monotonic() + within
+        while words not in cluster.info().get('lock', {}).get('message', ''):
+            self.assertLess(time.monotonic(), deadline, cluster.info())
+            threading.Event().wait(0.2)
+        return cluster.info()
+
+    def locks_with(self, cluster, key):
+        """The proof that the store opens with the key alone."""
+        key.aws('disable-key')
+        took, said = cluster.await_sql(False, 10)
+        self.assertIn(key.id, said)
+        key.aws('enable-key')
+        cluster.await_sql(True, 60)
+
+    def test_1_cmek_cannot_be_disabled(self):
+        cluster, key = Cluster('always'), Key()
+        self.addCleanup(cluster.delete)
+        cluster.update(key)
+        cluster.sql('CREATE TABLE t (v INT); INSERT INTO t VALUES (1)')
+        path = f'/api/v1/clusters/{cluster.info()["id"]}/cmek'
+        regions = json.dumps({'region_specs': [{'region': 'us-east-1', 'key_spec': NULL}]})
+        for method, body in (('PATCH', '{"action":"DISABLE"}'), ('PATCH', '{"action":"ENABLE"}'), ('PATCH', '{}'), ('DELETE', None),
+                             ('PUT', regions), ('POST', regions), ('PUT', '{"region_specs":[]}')):
+            status, answer = host.call(method, path, body)
+            self.assertGreaterEqual(status, 400, (method, body, answer))
+            self.assertEqual(cluster.info()['cmek_config']['status'], 'ENABLED')
+        for words in (('cmek', 'disable', 'always'), ('update', 'always', '--cmek-key-spec', json.dumps(NULL)),
+                      ('update', 'always', '--no-cmek'), ('cmek', 'rotate', 'always', '--cmek-key-spec', json.dumps(NULL))):
+            self.assertNotEqual(host.run(BIN / 'ccloud', 'cluster', *words, ok=False).returncode, 0, words)
+        self.edit_every_file(cluster)
+        self.assertEqual(cluster.sql('SELECT v FROM t').stdout.strip(), '1')
+        self.locks_with(cluster, key)
+
+    def edit_every_file(self, cluster):
+        """What says that CMEK is on, turned to say that it is off, wherever that is kept."""
+        node = host.node_dir(cluster.info()['id'])
+        host.stop()
+
+        def off(desired):
+            desired['generation'] += 100
+            desired['cmek'] = {'generation': desired['cmek']['generation'] + 100, 'key_spec': NULL}
+        edit(node / 'desired.json', off)
+        edit(node / 'state.json', lambda state: state.update(cmek_status='DISABLED', cmek_generation=0, keys=[]))
+        database = sqlite3.connect(host.dir / 'kh/server/keyhold.db')
+        with database:
+            database.execute('UPDATE regions SET cmek_generation = cmek_generation + 100, cmek_spec = ?', (json.dumps(NULL),))
+            database.execute('UPDATE nodes SET generation = generation + 200')
+        database.close()
+        host.start()
+        cluster.await_sql(True, 60)
+
+    def test_2_older_copies_are_refused(self):
+        cluster, first, second = Cluster('older'), Key(), Key()
+        self.addCleanup(cluster.delete)
+        cluster.update(first)
+        cluster.sql("CREATE TABLE t (v STRING); INSERT INTO t VALUES ('old')")
+        node = host.node_dir(cluster.info()['id'])
+        old, latest = host.dir / 'old', host.dir / 'latest'
+        host.stop()
+        copy(node, old)
+        host.start()
+        cluster.await_sql(True, 60)
+        cluster.update(second)
+        cluster.sql("UPDATE t SET v = 'new'")
+        host.stop()
+        copy(node, latest)
+        for what in (('store/keyring',), ('store/keyring', 'state.json'), ('store/root',), ('store',), ('store', 'state.json'), ('',)):
+            with self.subTest(put_back=what):
+                for name in what:
+                    copy(old / name, node / name)
+                host.start()
+                try:
+                    self.is_refused(cluster)
+                finally:
+                    host.stop()
+                    copy(latest, node)
+        host.start()
+        cluster.await_sql(True, 60)
+        self.assertEqual(cluster.sql('SELECT v FROM t').stdout.strip(), 'new')
+        self.locks_with(cluster, second)
+
+    def is_refused(self, cluster):
+        info = self.await_lock(cluster, 'older copy')
+        self.assertEqual((info['state'], info['lock']['cause']), ('LOCKED', 'NODE_FAILED'))
+        self.assertIn('back', info['lock']['message'])
+        self.assertIn('older copy', cluster.sql('SELECT v FROM t', ok=False).stderr)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
