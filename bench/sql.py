@@ -5,7 +5,7 @@ import postgres
 import programs
 from figures import Row
 
-PLAIN, PLAIN_UNIX, KEYHOLD, SOCKET = 'plain, TLS', 'plain, unix', 'Keyhold', 'Keyhold, unix'
+PLAIN, PLAIN_UNIX, KEYHOLD, SOCKET = 'plain (TLS)', 'plain (unix)', 'Keyhold', 'Keyhold (unix)'
 
 
 def statements(target, quick):
