@@ -9,8 +9,8 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> commands;
     for (auto* group :
-         {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands, SqlCommands, UserCommands,
-          AllowlistCommands, OrganizationCommands, ServiceAccountCommands, ShellCommands}) {
+         {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands, SqlCommands,
+          UserCommands, AllowlistCommands, OrganizationCommands, ServiceAccountCommands, ShellCommands}) {
       for (Command& command : group()) commands.push_back(std::move(command));
     }
     return commands;
