@@ -85,6 +85,31 @@ Status AddGcp(const EnvFacts& facts, Variables& out) {
   return OkStatus();
 }
 
+// The customer's Azure: application, subscription and vault, and whom to grant access to.
+Status AddAzure(const EnvFacts& facts, Variables& out) {
+  struct Row {
+    const char* variable;
+    const char* field;
+  };
+  constexpr Row kCustomer[] = {{"AZURE_TENANT_ID", "tenant_id"},
+                               {"AZURE_CLIENT_ID", "client_id"},
+                               {"AZURE_CLIENT_SECRET", "client_secret"},
+                               {"AZURE_SUBSCRIPTION_ID", "subscription_id"},
+                               {"KEYHOLD_AZURE_RESOURCE_GROUP", "resource_group"},
+                               {"KEYHOLD_AZURE_VAULT", "vault"}};
+  const std::string path = CustomerPath(facts);
+  KEYHOLD_ASSIGN_OR_RETURN(const json customer, PartOf(path, "azure"));
+  for (const Row& row : kCustomer) {
+    KEYHOLD_ASSIGN_OR_RETURN(std::string value, Field(customer, row.field, path));
+    out.emplace_back(row.variable, std::move(value));
+  }
+  const std::string principals = PrincipalsPath(facts.dir);
+  KEYHOLD_ASSIGN_OR_RETURN(const json platform, PartOf(principals, "azure"));
+  KEYHOLD_ASSIGN_OR_RETURN(std::string principal, Field(platform, "principal_id", principals));
+  out.emplace_back("KEYHOLD_AZURE_PRINCIPAL_ID", std::move(principal));
+  return OkStatus();
+}
+
 }  // namespace
 
 std::string Reachable(const std::string& address) {
@@ -93,12 +118,21 @@ std::string Reachable(const std::string& address) {
   return address;
 }
 
-std::map<std::string, std::string> PlatformEnvironment(const EnvFacts& facts) {
-  return {{"AWS_SHARED_CREDENTIALS_FILE", facts.dir + "/localcloud/platform/aws-credentials"},
-          {"GOOGLE_APPLICATION_CREDENTIALS", facts.dir + "/localcloud/platform/gcp-key.json"},
-          {"AWS_CA_BUNDLE", facts.dir + "/localcloud/ca.pem"},
-          {"HTTPS_PROXY", "http://" + Reachable(facts.localcloud)},
-          {"NO_PROXY", kNoProxy}};
+StatusOr<std::map<std::string, std::string>> PlatformEnvironment(const EnvFacts& facts) {
+  const std::string path = PrincipalsPath(facts.dir);
+  KEYHOLD_ASSIGN_OR_RETURN(const json azure, PartOf(path, "azure"));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string tenant, Field(azure, "tenant_id", path));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string client, Field(azure, "client_id", path));
+  std::map<std::string, std::string> variables = {
+      {"AZURE_TENANT_ID", tenant},
+      {"AZURE_CLIENT_ID", client},
+      {"AZURE_CLIENT_CERTIFICATE_PATH", facts.dir + "/localcloud/platform/azure-client.pem"},
+      {"AWS_SHARED_CREDENTIALS_FILE", facts.dir + "/localcloud/platform/aws-credentials"},
+      {"GOOGLE_APPLICATION_CREDENTIALS", facts.dir + "/localcloud/platform/gcp-key.json"},
+      {"AWS_CA_BUNDLE", facts.dir + "/localcloud/ca.pem"},
+      {"HTTPS_PROXY", "http://" + Reachable(facts.localcloud)},
+      {"NO_PROXY", kNoProxy}};
+  return variables;
 }
 
 StatusOr<std::string> PlatformPrincipal(const std::string& dir) {
@@ -117,9 +151,11 @@ StatusOr<std::string> EnvText(const EnvFacts& facts) {
                          {"NO_PROXY", kNoProxy},
                          {"no_proxy", kNoProxy},
                          {"REQUESTS_CA_BUNDLE", CaPath(facts)},
+                         {"CURL_CA_BUNDLE", CaPath(facts)},
                          {"NODE_EXTRA_CA_CERTS", CaPath(facts)}};
   KEYHOLD_RETURN_IF_ERROR(AddAws(facts, variables));
   KEYHOLD_RETURN_IF_ERROR(AddGcp(facts, variables));
+  KEYHOLD_RETURN_IF_ERROR(AddAzure(facts, variables));
   std::string text =
       "# Written by keyhold start: source it. It has secrets of this trial: keep it to yourself.\n";
   for (const auto& [name, value] : variables)
@@ -127,7 +163,7 @@ StatusOr<std::string> EnvText(const EnvFacts& facts) {
   absl::StrAppend(&text, "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_SHARED_CREDENTIALS_FILE\n",
                   "case \":$PATH:\" in *:", Quoted(facts.bin_dir),
                   ":*) ;; *) export PATH=", Quoted(facts.bin_dir), ":\"$PATH\" ;; esac\n",
-                  "# AZURE_* are not here: the local cloud has no Azure part yet.\n");
+                  "unset AZURE_CLIENT_CERTIFICATE_PATH AZURE_FEDERATED_TOKEN_FILE\n");
   return text;
 }
 

@@ -22,8 +22,9 @@ StatusOr<std::string> EnvText(const EnvFacts& facts);
 // "127.0.0.1" for a wildcard address, which nobody can connect to; `address` otherwise.
 std::string Reachable(const std::string& address);
 
-// What a node needs to reach the local cloud as the platform's principal.
-std::map<std::string, std::string> PlatformEnvironment(const EnvFacts& facts);
+// What a node needs to reach the local cloud as the platform's principals: no secret, only files with them.
+// kNotFound, kCorrupt.
+StatusOr<std::map<std::string, std::string>> PlatformEnvironment(const EnvFacts& facts);
 
 // The ARN of the platform's principal. kNotFound, kCorrupt.
 StatusOr<std::string> PlatformPrincipal(const std::string& dir);

@@ -104,7 +104,8 @@ class Starter {
     Say("starting the agent ...");
     ChildSpec spec = Service("agent", {"--dir", dir_.path(), "--server", "http://" + Reachable(facts_.api),
                                        "--postgres-bin", options_.postgres_bin});
-    spec.environment.merge(PlatformEnvironment(facts_));
+    KEYHOLD_ASSIGN_OR_RETURN(auto platform, PlatformEnvironment(facts_));
+    spec.environment.merge(platform);
     spec.parent_death_signal = SIGINT;
     spec.stop_timeout = absl::Seconds(90);
     return supervisor_.Start(spec).status();

@@ -12,6 +12,9 @@ constexpr const char* kNames[] = {
     "AWS_PROFILE", "AWS_CA_BUNDLE",
     // GCP
     "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "NO_GCE_CHECK",
+    // Azure
+    "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_FEDERATED_TOKEN_FILE",
     // every cloud
     "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"};
 constexpr size_t kMaxCredentialsFile = 64 << 10;

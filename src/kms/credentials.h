@@ -5,6 +5,8 @@
 //   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
 //   AWS_SHARED_CREDENTIALS_FILE, AWS_PROFILE (default: "default")
 //   GOOGLE_APPLICATION_CREDENTIALS, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE, NO_GCE_CHECK
+//   AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH,
+//   AZURE_FEDERATED_TOKEN_FILE (azure/tokens.h)
 //   HTTPS_PROXY or https_proxy, NO_PROXY or no_proxy
 //   AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or SSL_CERT_FILE: the first that is set, for all clouds
 // https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html

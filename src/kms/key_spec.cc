@@ -6,6 +6,7 @@
 #include <set>
 
 #include "kms/aws/arn.h"
+#include "kms/azure/key_uri.h"
 #include "kms/gcp/names.h"
 #include "kms/text.h"
 
@@ -86,6 +87,16 @@ Status CheckGcp(const KeySpec& spec) {
   return spec.auth_principal.empty() ? OkStatus() : gcp::CheckServiceAccount(spec.auth_principal);
 }
 
+Status CheckAzure(const KeySpec& spec) {
+  KEYHOLD_RETURN_IF_ERROR(azure::ParseKeyUri(spec.uri).status());
+  return spec.auth_principal.empty() ? OkStatus() : azure::CheckTenant(spec.auth_principal);
+}
+
+// A vault's name says nothing of where it is: the vault does (azure/vault.h).
+bool TellsRegion(const KeySpec& spec) {
+  return spec.type != KeyType::kNullKms && spec.type != KeyType::kAzureKeyVault;
+}
+
 }  // namespace
 
 std::string_view KeyTypeName(KeyType type) { return kTypeNames[static_cast<size_t>(type)]; }
@@ -132,11 +143,10 @@ StatusOr<KeySpec> MakeKeySpec(std::string_view type, std::string_view uri, std::
       KEYHOLD_RETURN_IF_ERROR(CheckGcp(spec));
       return spec;
     case KeyType::kAzureKeyVault:
-      break;
+      KEYHOLD_RETURN_IF_ERROR(CheckAzure(spec));
+      return spec;
   }
-  return Error(Cause::kUnimplemented, StrCat({"keys of type ", type,
-                                              " are not supported by this version; use an AWS_KMS or "
-                                              "GCP_CLOUD_KMS key"}));
+  return Error(Cause::kInternal, "a key spec of no type");
 }
 
 json ToJson(const KeySpec& spec) {
@@ -158,7 +168,7 @@ std::string RegionOf(const KeySpec& spec) {
 }
 
 Status CheckRegion(const KeySpec& spec, std::string_view region) {
-  if (spec.type == KeyType::kNullKms || RegionOf(spec) == region) return OkStatus();
+  if (!TellsRegion(spec) || RegionOf(spec) == region) return OkStatus();
   if (spec.type == KeyType::kGcpCloudKms && gcp::Serves(RegionOf(spec), region)) return OkStatus();
   return Error(Cause::kKmsWrongKey,
                StrCat({"the key ", spec.uri, " is in region ", RegionOf(spec), ", the cluster is in ", region,

@@ -23,8 +23,11 @@ inline constexpr size_t kMaxUriSize = 2048;          // bytes, as AWS KMS has it
 // Values only: one that did not come from the functions below has not been checked.
 struct KeySpec {
   KeyType type = KeyType::kNullKms;
-  std::string uri;             // AWS_KMS: a key ARN. GCP_CLOUD_KMS: a resource name. NULL_KMS: empty
-  std::string auth_principal;  // an IAM role's or user's ARN; a service account. Empty: the platform's own
+  // AWS_KMS: a key ARN. GCP_CLOUD_KMS: a resource name. AZURE_KEY_VAULT: a key identifier,
+  // https://VAULT.vault.azure.net/keys/NAME[/VERSION]. NULL_KMS: empty
+  std::string uri;
+  // An IAM role's or user's ARN; a service account; the vault's tenant. Empty: the platform's own
+  std::string auth_principal;
 
   bool operator==(const KeySpec&) const = default;
 };
@@ -36,8 +39,7 @@ inline KeySpec NullKmsSpec() { return KeySpec{}; }
 std::string_view KeyTypeName(KeyType type);
 
 // A key spec as a user writes it: {"type","uri","auth_principal"}, the last optional. kInvalidArgument names
-// what is wrong and how it should be; NULL_KMS, aliases and unknown fields are refused. kUnimplemented for
-// the clouds that are not built yet.
+// what is wrong and how it should be; NULL_KMS, aliases and unknown fields are refused.
 StatusOr<KeySpec> ParseKeySpec(std::string_view json_text);
 StatusOr<KeySpec> KeySpecFromJson(const nlohmann::json& json);
 
@@ -46,10 +48,12 @@ StatusOr<KeySpec> MakeKeySpec(std::string_view type, std::string_view uri, std::
 
 nlohmann::json ToJson(const KeySpec& spec);
 
-// The region that the key lives in ("us-east-1", "us-east1", "global"); empty for NULL_KMS.
+// The region that the key lives in ("us-east-1", "us-east1", "global"); empty where the spec does not
+// tell: NULL_KMS, AZURE_KEY_VAULT.
 std::string RegionOf(const KeySpec& spec);
 
-// kKmsWrongKey unless the key is in `region`, the cluster's, or global (GCP). Always OK for NULL_KMS.
+// kKmsWrongKey unless the key is in `region`, the cluster's, or global (GCP). OK where the spec
+// does not tell: Kms::Check asks the KMS itself.
 Status CheckRegion(const KeySpec& spec, std::string_view region);
 
 }  // namespace keyhold::kms

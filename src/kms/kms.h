@@ -20,11 +20,11 @@
 namespace keyhold::kms {
 
 // What a wrap is bound to: cluster, region and store ids. AWS: EncryptionContext (seen in CloudTrail, so
-// never secret). Unwrapping needs the same.
+// never secret); Azure: a digest inside what is wrapped. Unwrapping needs the same.
 using Context = std::map<std::string, std::string>;
 
 // The largest secret that can be wrapped and the largest wrapped form that is accepted, in bytes
-// (AWS KMS: Plaintext of Encrypt, CiphertextBlob of Decrypt).
+// (AWS KMS: Plaintext of Encrypt, CiphertextBlob of Decrypt). Azure Key Vault wraps with RSA: 157 bytes.
 inline constexpr size_t kMaxSecretSize = 4096;
 inline constexpr size_t kMaxWrappedSize = 6144;
 
@@ -63,7 +63,8 @@ class Kms {
   // Which key, and as whom.
   virtual const KeySpec& Spec() const = 0;
 
-  // `secret` (1 to kMaxSecretSize bytes) encrypted by the key and bound to `context`; opaque bytes.
+  // `secret` (1 to kMaxSecretSize bytes, or what its cloud can hold) encrypted by the key and bound to
+  // `context`; opaque bytes.
   virtual StatusOr<std::string> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) = 0;
 
   // The inverse. kKmsCorrupt when the KMS says that `wrapped` is not its own, or is bound to another context.

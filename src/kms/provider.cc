@@ -1,6 +1,7 @@
 #include "kms/provider.h"
 
 #include "kms/aws/aws_kms.h"
+#include "kms/azure/azure_kms.h"
 #include "kms/gcp/gcp_kms.h"
 #include "kms/platform_key.h"
 #include "kms/text.h"
@@ -14,7 +15,8 @@ class Provider final : public KmsProvider {
       : options_(std::move(options)),
         http_(http),
         platform_(NewPlatformCredentials(options_.environment, options_.posix)),
-        google_(gcp::NewPlatformIdentity(options_.environment, options_.posix, GoogleCaller())) {}
+        google_(gcp::NewPlatformIdentity(options_.environment, options_.posix, GoogleCaller())),
+        azure_(azure::NewTokens(options_.environment, options_.posix, http_, Tools())) {}
   Provider(ProviderOptions options, std::unique_ptr<HttpTransport> http)
       : Provider(std::move(options), *http) {
     owned_http_ = std::move(http);
@@ -28,7 +30,7 @@ class Provider final : public KmsProvider {
         // What reaches here was checked once; a key ring's own word for it is not enough.
         KEYHOLD_ASSIGN_OR_RETURN(const KeySpec checked,
                                  MakeKeySpec(KeyTypeName(spec.type), spec.uri, spec.auth_principal));
-        const aws::Caller caller{http_, {options_.clock, options_.sleeper, options_.random}};
+        const aws::Caller caller{http_, Tools()};
         return aws::NewAwsKms(checked, caller, *platform_, options_.external_id);
       }
       case KeyType::kGcpCloudKms: {
@@ -36,16 +38,18 @@ class Provider final : public KmsProvider {
                                  MakeKeySpec(KeyTypeName(spec.type), spec.uri, spec.auth_principal));
         return gcp::NewGcpKms(checked, GoogleCaller(), *google_);
       }
-      case KeyType::kAzureKeyVault:
-        break;
+      case KeyType::kAzureKeyVault: {
+        KEYHOLD_ASSIGN_OR_RETURN(const KeySpec checked,
+                                 MakeKeySpec(KeyTypeName(spec.type), spec.uri, spec.auth_principal));
+        return azure::NewAzureKms(checked, http_, Tools(), *azure_);
+      }
     }
-    return Error(Cause::kUnimplemented, StrCat({"keys of type ", KeyTypeName(spec.type),
-                                                " are not supported by this version; use an AWS_KMS or "
-                                                "GCP_CLOUD_KMS key"}));
+    return Error(Cause::kInternal, "a key spec of no type");
   }
 
  private:
-  gcp::Caller GoogleCaller() const { return {http_, {options_.clock, options_.sleeper, options_.random}}; }
+  RetryTools Tools() const { return {options_.clock, options_.sleeper, options_.random}; }
+  gcp::Caller GoogleCaller() const { return {http_, Tools()}; }
 
   StatusOr<std::unique_ptr<Kms>> OpenPlatform() {
     if (options_.platform_key_path.empty()) {
@@ -60,6 +64,7 @@ class Provider final : public KmsProvider {
   std::unique_ptr<HttpTransport> owned_http_;
   const std::unique_ptr<AwsCredentialSource> platform_;
   const std::unique_ptr<gcp::Identity> google_;
+  const std::unique_ptr<azure::Tokens> azure_;
 };
 
 }  // namespace

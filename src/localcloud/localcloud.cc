@@ -12,6 +12,8 @@
 #include "localcloud/access_log.h"
 #include "localcloud/aws/accounts.h"
 #include "localcloud/aws/front.h"
+#include "localcloud/azure/accounts.h"
+#include "localcloud/azure/front.h"
 #include "localcloud/certificate_authority.h"
 #include "localcloud/database.h"
 #include "localcloud/directory.h"
@@ -49,12 +51,14 @@ class LocalCloud::Impl {
   // The front end whose name it is.
   HttpHandler Route(const std::string& host) const {
     HttpHandler handler = aws->HandlerFor(host);
-    return handler ? handler : gcp->HandlerFor(host);
+    if (!handler) handler = gcp->HandlerFor(host);
+    return handler ? handler : azure->HandlerFor(host);
   }
 
   Status Sweep() const {
     KEYHOLD_RETURN_IF_ERROR(aws->Sweep());
-    return gcp->Sweep();
+    KEYHOLD_RETURN_IF_ERROR(gcp->Sweep());
+    return azure->Sweep();
   }
 
   Directory directory;
@@ -64,6 +68,7 @@ class LocalCloud::Impl {
   std::unique_ptr<AccessLog> log;
   std::unique_ptr<aws::Front> aws;
   std::unique_ptr<gcp::Front> gcp;
+  std::unique_ptr<azure::Front> azure;
   std::unique_ptr<Proxy> proxy;
   std::jthread sweeper;
   uint16_t port = 0;
@@ -75,6 +80,7 @@ Status WriteAccounts(Database& database, const Vault& vault, const Directory& di
   nlohmann::json customer, principals;
   KEYHOLD_RETURN_IF_ERROR(aws::SetUpAccounts(database, vault, directory, customer, principals));
   KEYHOLD_RETURN_IF_ERROR(gcp::SetUpAccounts(database, vault, directory, now, customer, principals));
+  KEYHOLD_RETURN_IF_ERROR(azure::SetUpAccounts(database, vault, directory, now, customer, principals));
   KEYHOLD_RETURN_IF_ERROR(directory.Write("customer.json", customer.dump(2) + "\n", 0600));
   return directory.Write("principals.json", principals.dump(2) + "\n", 0644);
 }
@@ -99,6 +105,7 @@ StatusOr<std::unique_ptr<LocalCloud>> LocalCloud::Start(Options options, Clock& 
                "cannot read the accounts; hsm.key and cloud.db must be of one local cloud"));
   impl->aws = std::make_unique<aws::Front>(*impl->database, impl->vault, *impl->log, clock);
   impl->gcp = std::make_unique<gcp::Front>(*impl->database, impl->vault, *impl->log, clock);
+  impl->azure = std::make_unique<azure::Front>(*impl->database, impl->vault, *impl->log, clock);
   KEYHOLD_RETURN_IF_ERROR(impl->Sweep());
   Route route = [impl = impl.get()](const std::string& host) { return impl->Route(host); };
   KEYHOLD_ASSIGN_OR_RETURN(impl->proxy, Proxy::Start(options.listen, std::move(route), *impl->authority));
@@ -127,7 +134,8 @@ Status LocalCloud::Stop() {
 
 void LocalCloud::SetFault(std::optional<Fault> fault) {
   impl_->aws->SetFault(fault);
-  impl_->gcp->SetFault(std::move(fault));
+  impl_->gcp->SetFault(fault);
+  impl_->azure->SetFault(std::move(fault));
 }
 
 }  // namespace keyhold::localcloud

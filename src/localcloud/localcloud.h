@@ -10,12 +10,15 @@
 //   ca.pem                    certificate of the private CA (0644)
 //   customer.json             the customer's credentials, {"aws":{"account_id","access_key_id",
 //                             "secret_access_key","user_arn","region"}, "gcp":{"project",
-//                             "service_account","key_file","access_token_file"}} (0600)
+//                             "service_account","key_file","access_token_file"}, "azure":{"tenant_id",
+//                             "client_id","client_secret","subscription_id","resource_group","vault",
+//                             "location"}} (0600)
 //   customer/                 gcp-key.json, gcp-access-token: the files that customer.json names (0600)
-//   principals.json           who to grant access to, {"aws":{"principal_arn"},"gcp":{"service_account"}}
-//                             (0644)
+//   principals.json           who to grant access to, {"aws":{"principal_arn"},"gcp":{"service_account"},
+//                             "azure":{"principal_id","client_id","tenant_id"}} (0644)
 //   platform/aws-credentials  the platform principal's shared credentials file (0600)
 //   platform/gcp-key.json     the platform's service account's key file (0600)
+//   platform/azure-client.pem the platform application's certificate and key (0600)
 //   access.log                one JSON object per request: time, principal, action, key, outcome (0600)
 //   cloud.db, hsm.key, ca.key state, the key that seals key material in it, and the CA's key (0600)
 #pragma once

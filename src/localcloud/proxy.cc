@@ -182,7 +182,9 @@ class Proxy::Server : public httplib::Server {
   void RouteAllMethods() {
     auto with_body = [](const httplib::Request& in, httplib::Response& out, const ContentReader& reader) {
       HttpRequest request = RequestFrom(in, tunnel_->host);
-      if (!reader([&request](const char* data, size_t size) {
+      // RFC 9112 section 6.3: a request that tells no length has no body. The library would read on.
+      const bool has_body = in.has_header("Content-Length") || in.has_header("Transfer-Encoding");
+      if (has_body && !reader([&request](const char* data, size_t size) {
             request.body.append(data, size);
             return request.body.size() <= kMaxBodySize;
           })) {

@@ -91,9 +91,12 @@ class EnvTest : public ::testing::Test {
     std::filesystem::create_directories(dir_.File("server"));
     std::ofstream(dir_.File("localcloud/customer.json"))
         << R"({"aws":{"access_key_id":"AKIA","secret_access_key":"it's secret","region":"eu-west-1"},
-               "gcp":{"project":"customer-1","key_file":"/k.json","access_token_file":"/t"}})";
+               "gcp":{"project":"customer-1","key_file":"/k.json","access_token_file":"/t"},
+               "azure":{"tenant_id":"T","client_id":"C","client_secret":"S","subscription_id":"U",
+                        "resource_group":"G","vault":"V"}})";
     std::ofstream(dir_.File("localcloud/principals.json"))
-        << R"({"aws":{"principal_arn":"arn:x"},"gcp":{"service_account":"k@p.iam.gserviceaccount.com"}})";
+        << R"({"aws":{"principal_arn":"arn:x"},"gcp":{"service_account":"k@p.iam.gserviceaccount.com"},
+               "azure":{"principal_id":"P","client_id":"PC","tenant_id":"T"}})";
     std::ofstream(dir_.File("server/api-key")) << "CCDB1_k\n";
   }
   StatusOr<std::string> Text() { return EnvText({dir_.path(), "0.0.0.0:80", "[::]:81", "/a b/bin"}); }

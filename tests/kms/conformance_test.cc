@@ -4,9 +4,12 @@
 #include <thread>
 
 #include "absl/strings/match.h"
+#include "kms/azure/wrap_record.h"
 #include "kms/platform_key.h"
+#include "tests/kms/fake_azure.h"
 #include "tests/kms/fixture.h"
 #include "tests/kms/gcp_world.h"
+#include "tests/localcloud/azure_client.h"
 #include "tests/localcloud/test_cloud.h"
 
 namespace keyhold::kms {
@@ -20,6 +23,8 @@ class World {
   virtual ~World() = default;
   virtual Kms& Key() = 0;
   virtual std::string Region() const { return "us-east-1"; }
+  virtual size_t LargestSecret() const { return kMaxSecretSize; }
+  virtual std::string Usage() const { return "ENCRYPT_DECRYPT"; }
 };
 
 class PlatformWorld final : public World {
@@ -116,6 +121,67 @@ class GcpLocalCloudWorld final : public World {
   GcpWorld world_;
 };
 
+class AzureWorld : public World {
+ public:
+  std::string Region() const override { return "eastus"; }
+  std::string Usage() const override { return "encrypt,decrypt,sign,verify,wrapKey,unwrapKey"; }
+  size_t LargestSecret() const override { return azure::kMaxWrappable; }
+};
+
+class ScriptedAzureWorld final : public AzureWorld {
+ public:
+  Kms& Key() override { return *kms_; }
+  std::string Usage() const override { return "encrypt,decrypt,wrapKey,unwrapKey"; }
+
+ private:
+  testing::FakeAzure azure_;
+  const std::unique_ptr<KmsProvider> provider_ =
+      NewProvider({{{"AZURE_TENANT_ID", testing::FakeAzure::kTenant},
+                    {"AZURE_CLIENT_ID", "c"},
+                    {"AZURE_CLIENT_SECRET", "s"}},
+                   "",
+                   "",
+                   SystemPosix(),
+                   SystemClock(),
+                   crypto::SystemRandom(),
+                   SystemSleeper()},
+                  azure_);
+  const std::unique_ptr<Kms> kms_ = *provider_->Open({KeyType::kAzureKeyVault, testing::FakeAzure::kKey, ""});
+};
+
+class LocalAzureWorld final : public AzureWorld {
+ public:
+  // With a version in the URI, or for the newest.
+  explicit LocalAzureWorld(bool pinned = false) {
+    Must(customer.Grant({"get", "wrapKey", "unwrapKey"}));
+    const auto made = customer.Vault("POST", "/keys/cmek/create", {{"kty", "RSA"}, {"key_size", 2048}});
+    Must(made);
+    provider_ = NewProviderWith({{"AZURE_CLIENT_CERTIFICATE_PATH", cloud.File("platform/azure-client.pem")}});
+    const std::string uri = pinned ? made.body["key"]["kid"].get<std::string>() : customer.KeyUri("cmek");
+    kms_ = *provider_->Open({KeyType::kAzureKeyVault, uri, ""});
+  }
+
+  std::unique_ptr<KmsProvider> NewProviderWith(Environment environment) {
+    environment.merge(Environment{{"AZURE_TENANT_ID", customer.principal()["tenant_id"]},
+                                  {"AZURE_CLIENT_ID", customer.principal()["client_id"]},
+                                  {"HTTPS_PROXY", "http://127.0.0.1:" + std::to_string(cloud.cloud().port())},
+                                  {"AWS_CA_BUNDLE", cloud.File("ca.pem")}});
+    return *NewProvider(
+        {environment, "", "", SystemPosix(), SystemClock(), crypto::SystemRandom(), SystemSleeper()});
+  }
+
+  Kms& Key() override { return *kms_; }
+  KmsProvider& provider() { return *provider_; }
+  static void Must(const localcloud::AzureAnswer& answer) { ASSERT_TRUE(answer.ok()) << answer.text; }
+
+  localcloud::TestCloud cloud;
+  const localcloud::AzureClient customer{cloud};
+
+ private:
+  std::unique_ptr<KmsProvider> provider_;
+  std::unique_ptr<Kms> kms_;
+};
+
 struct WorldParam {
   const char* name;
   std::function<std::unique_ptr<World>()> make;
@@ -142,7 +208,7 @@ class Conformance : public ::testing::TestWithParam<WorldParam> {
 };
 
 TEST_P(Conformance, UnwrapsWhatItWrapped) {
-  for (const size_t size : {1, 32, 4096}) {
+  for (const size_t size : {size_t{1}, size_t{32}, world_->LargestSecret()}) {
     const std::string secret(size, 's');
     const auto wrapped = Wrap(secret);
     ASSERT_TRUE(wrapped.ok()) << wrapped.status();
@@ -176,7 +242,7 @@ TEST_P(Conformance, RefusesWhatItDidNotWrap) {
 
 TEST_P(Conformance, RefusesSecretsOfImpossibleSize) {
   EXPECT_EQ(CauseOf(Wrap("").status()), Cause::kInvalidArgument);
-  EXPECT_EQ(CauseOf(Wrap(std::string(4097, 's')).status()), Cause::kInvalidArgument);
+  EXPECT_EQ(CauseOf(Wrap(std::string(world_->LargestSecret() + 1, 's')).status()), Cause::kInvalidArgument);
 }
 
 TEST_P(Conformance, DescribesAnEnabledKey) {
@@ -184,7 +250,7 @@ TEST_P(Conformance, DescribesAnEnabledKey) {
   ASSERT_TRUE(description.ok()) << description.status();
   EXPECT_EQ(description->uri, Key().Spec().uri);
   EXPECT_TRUE(absl::EqualsIgnoreCase(description->state, "Enabled")) << description->state;
-  EXPECT_EQ(description->usage, "ENCRYPT_DECRYPT");
+  EXPECT_EQ(description->usage, world_->Usage());
 }
 
 TEST_P(Conformance, ChecksItselfUsable) {
@@ -211,6 +277,9 @@ INSTANTIATE_TEST_SUITE_P(
                       WorldParam{"ScriptedAws", [] { return std::make_unique<ScriptedWorld>(); }},
                       WorldParam{"LocalCloud", [] { return std::make_unique<LocalCloudWorld>(); }},
                       WorldParam{"LocalCloudAsRole", [] { return std::make_unique<LocalCloudWorld>(true); }},
+                      WorldParam{"ScriptedAzure", [] { return std::make_unique<ScriptedAzureWorld>(); }},
+                      WorldParam{"LocalAzure", [] { return std::make_unique<LocalAzureWorld>(); }},
+                      WorldParam{"LocalAzureVersion", [] { return std::make_unique<LocalAzureWorld>(true); }},
                       WorldParam{"Gcp", [] { return std::make_unique<GcpLocalCloudWorld>(); }},
                       WorldParam{"GcpImpersonated",
                                  [] { return std::make_unique<GcpLocalCloudWorld>(true); }}),
@@ -359,6 +428,103 @@ TEST_F(CustomersKey, RoleNeedsTheRightExternalId) {
   const Status status = (*kms)->Describe(kBudget).status();
   EXPECT_EQ(CauseOf(status), Cause::kKmsDenied);
   EXPECT_THAT(std::string(status.message()), HasSubstr("sts:AssumeRole"));
+}
+
+// The same on Azure.
+class CustomersVault : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(crypto::InitSecretMemory().ok());
+    world_ = std::make_unique<LocalAzureWorld>();
+    wrapped_ = *world_->Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
+  }
+  Status Unwrap(absl::Duration budget = kBudget) {
+    return world_->Key().Unwrap(crypto::AsBytes(wrapped_), context_, budget).status();
+  }
+  Status Check(const std::string& region = "eastus") {
+    return world_->Key().Check(region, context_, kBudget).ToStatus();
+  }
+  void Customer(const std::string& method, const std::string& path, const localcloud::Json& body = nullptr) {
+    LocalAzureWorld::Must(world_->customer.Vault(method, path, body));
+  }
+
+  const Context context_ = {{"keyhold:cluster", "c1"}};
+  const std::string secret_ = std::string(32, 's');
+  std::unique_ptr<LocalAzureWorld> world_;
+  std::string wrapped_;
+};
+
+TEST_F(CustomersVault, DisabledAndEnabledAgain) {
+  Customer("PATCH", "/keys/cmek", {{"attributes", {{"enabled", false}}}});
+  EXPECT_EQ(CauseOf(Unwrap()), Cause::kKmsDisabled);
+  EXPECT_EQ(CauseOf(Check()), Cause::kKmsDisabled);
+  Customer("PATCH", "/keys/cmek", {{"attributes", {{"enabled", true}}}});
+  EXPECT_TRUE(Unwrap().ok());
+}
+
+TEST_F(CustomersVault, DeletedRecoveredAndPurged) {
+  Customer("DELETE", "/keys/cmek");
+  EXPECT_EQ(CauseOf(Unwrap()), Cause::kKmsPendingDeletion);
+  EXPECT_EQ(CauseOf(Check()), Cause::kKmsPendingDeletion);
+  Customer("POST", "/deletedkeys/cmek/recover");
+  EXPECT_TRUE(Unwrap().ok());
+  Customer("DELETE", "/keys/cmek");
+  Customer("DELETE", "/deletedkeys/cmek");
+  EXPECT_EQ(CauseOf(Unwrap()), Cause::kKmsKeyNotFound);
+}
+
+TEST_F(CustomersVault, EachMissingGrantIsNamedAlone) {
+  const std::vector<std::string> all = {"get", "wrapKey", "unwrapKey"};
+  for (const std::string& missing : all) {
+    std::vector<std::string> granted = all;
+    std::erase(granted, missing);
+    LocalAzureWorld::Must(world_->customer.Grant(granted));
+    const Status status = Check();
+    EXPECT_EQ(CauseOf(status), Cause::kKmsDenied);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("Azure refused " + missing + " on "));
+    EXPECT_THAT(
+        std::string(status.message()),
+        HasSubstr("az keyvault set-policy --name " + world_->customer.customer()["vault"].get<std::string>() +
+                  " --object-id " + world_->customer.principal()["principal_id"].get<std::string>()));
+  }
+}
+
+TEST_F(CustomersVault, AccessTakenAwayAndGivenBack) {
+  LocalAzureWorld::Must(world_->customer.Grant(localcloud::Json::array()));
+  EXPECT_EQ(CauseOf(Unwrap()), Cause::kKmsDenied);
+  LocalAzureWorld::Must(world_->customer.Grant({"get", "wrapKey", "unwrapKey"}));
+  EXPECT_TRUE(Unwrap().ok());
+}
+
+TEST_F(CustomersVault, OldWrapsOpenAfterRotation) {
+  Customer("POST", "/keys/cmek/rotate");
+  EXPECT_TRUE(Unwrap().ok());
+  const std::string newer = *world_->Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
+  EXPECT_NE(azure::DecodeRecord(crypto::AsBytes(newer))->version,
+            azure::DecodeRecord(crypto::AsBytes(wrapped_))->version);
+  EXPECT_TRUE(Check().ok());
+}
+
+TEST_F(CustomersVault, OfAnotherRegionIsRefused) {
+  EXPECT_EQ(CauseOf(Check("westeurope")), Cause::kKmsWrongKey);
+}
+
+TEST_F(CustomersVault, OutagesAreToldApartFromRefusals) {
+  world_->cloud.cloud().SetFault(localcloud::Fault{429, "Throttled", "Too many requests"});
+  EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsThrottled);
+  world_->cloud.cloud().SetFault(localcloud::Fault{503, "ServiceUnavailable", "down"});
+  EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsUnreachable);
+  world_->cloud.cloud().SetFault(std::nullopt);
+  EXPECT_TRUE(Unwrap().ok());
+  world_->cloud.Stop();
+  EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsUnreachable);
+}
+
+TEST_F(CustomersVault, WrongCredentialsAreOurs) {
+  const auto provider = world_->NewProviderWith({{"AZURE_CLIENT_SECRET", "wrong"}});
+  const auto kms = provider->Open({KeyType::kAzureKeyVault, world_->customer.KeyUri("cmek"), ""});
+  EXPECT_EQ(CauseOf((*kms)->Unwrap(crypto::AsBytes(wrapped_), context_, kBudget).status()),
+            Cause::kKmsBadCredentials);
 }
 
 }  // namespace

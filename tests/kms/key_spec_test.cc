@@ -90,8 +90,6 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"NullKms", R"({"type":"NULL_KMS","uri":""})", "cannot be chosen"},
         Bad{"GcpRing", R"({"type":"GCP_CLOUD_KMS","uri":"projects/project/locations/l/keyRings/r"})",
             "must have the form projects/PROJECT/"},
-        Bad{"Azure", R"({"type":"AZURE_KEY_VAULT","uri":"https://v.vault.azure.net/keys/k"})",
-            "not supported", Cause::kUnimplemented},
         Bad{"Newline", Spec(kArn + kId + "\n"), "characters that no key"},
         Bad{"Nul", Spec(kArn + kId + std::string(1, '\0')), "characters that no key"},
         Bad{"NotAscii", Spec("arn:aws:kms:us-e\xC3\xA4st-1:111122223333:" + kId), "characters that no key"},

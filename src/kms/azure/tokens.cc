@@ -1,0 +1,264 @@
+#include "kms/azure/tokens.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "kms/azure/assertion.h"
+#include "kms/azure/errors.h"
+#include "kms/file.h"
+#include "kms/secret_json.h"
+#include "kms/text.h"
+
+namespace keyhold::kms::azure {
+namespace {
+
+constexpr absl::Duration kExchangeTimeout = absl::Seconds(10);
+constexpr size_t kMaxCredentialFile = 64 << 10;
+constexpr int64_t kMaxLifetime = 7 * 24 * 3600;  // seconds; Entra's longest tokens live a day
+constexpr std::string_view kJwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+std::string Value(const Environment& environment, const char* name) {
+  const auto found = environment.find(name);
+  return found == environment.end() ? std::string() : found->second;
+}
+
+Status Missing(std::string_view what) { return Error(Cause::kKmsBadCredentials, what); }
+
+bool IsUnreserved(uint8_t c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+         c == '.' || c == '~';
+}
+
+// A form body (application/x-www-form-urlencoded) that is a secret from its first byte.
+class Form {
+ public:
+  Form& Add(std::string_view name, std::string_view value) {
+    Grow(name.size() + 2 + 3 * value.size());
+    if (used_ > 0) Put('&');
+    for (const char c : name) Put(static_cast<uint8_t>(c));
+    Put('=');
+    for (const char c : value) PutEscaped(static_cast<uint8_t>(c));
+    return *this;
+  }
+  crypto::SecretBytes Take() { return crypto::SecretBytes::CopyOf(bytes_.Expose().first(used_)); }
+
+ private:
+  void Grow(size_t more) {
+    crypto::SecretBytes bigger(used_ + more);
+    std::copy_n(bytes_.Expose().begin(), used_, bigger.ExposeMutable().begin());
+    bytes_ = std::move(bigger);
+  }
+  void Put(uint8_t c) { bytes_.ExposeMutable()[used_++] = c; }
+  void PutEscaped(uint8_t c) {
+    constexpr char kHex[] = "0123456789ABCDEF";
+    if (IsUnreserved(c)) return Put(c);
+    Put('%');
+    Put(static_cast<uint8_t>(kHex[c >> 4]));
+    Put(static_cast<uint8_t>(kHex[c & 15]));
+  }
+
+  crypto::SecretBytes bytes_;
+  size_t used_ = 0;
+};
+
+std::string Escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    out += IsUnreserved(byte) ? std::string(1, c) : absl::StrFormat("%%%02X", byte);
+  }
+  return out;
+}
+
+// expires_in: a number from Entra, a string from the metadata service.
+StatusOr<int64_t> LifetimeOf(const SecretJson& answer) {
+  const auto found = answer.find("expires_in");
+  int64_t seconds = 0;
+  if (found != answer.end() && found->is_number_integer()) {
+    seconds = found->get<int64_t>();
+  } else if (found != answer.end() && found->is_string()) {
+    const auto& text = found->get_ref<const SecretString&>();
+    if (!absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &seconds)) seconds = 0;
+  }
+  if (seconds > 0 && seconds <= kMaxLifetime) return seconds;
+  return Error(Cause::kKmsCorrupt, "Microsoft Entra ID answered a token without a lifetime");
+}
+
+StatusOr<AccessToken> ReadToken(const HttpResponse& response, absl::Time asked) {
+  KEYHOLD_ASSIGN_OR_RETURN(const SecretJson answer,
+                           ParseSecretJson(response.body.Expose(), "Microsoft Entra ID"));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string_view text, StringOf(answer, "access_token"));
+  KEYHOLD_ASSIGN_OR_RETURN(const int64_t seconds, LifetimeOf(answer));
+  const bool plain =
+      !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (!plain) return Error(Cause::kKmsCorrupt, "Microsoft Entra ID answered something that is no token");
+  return AccessToken{crypto::SecretBytes::CopyOf(crypto::AsBytes(text)), asked + absl::Seconds(seconds)};
+}
+
+// A kind of credentials says how a token is asked for.
+class EntraTokens : public Tokens {
+ public:
+  EntraTokens(std::string tenant, std::string client_id, HttpTransport& http, const RetryTools& tools)
+      : tenant_(std::move(tenant)), client_id_(std::move(client_id)), http_(http), tools_(tools) {}
+
+  const std::string& HomeTenant() const override { return tenant_; }
+
+  TokenSource& For(const AzureCloud& cloud, const std::string& tenant) override {
+    const std::lock_guard lock(mutex_);
+    auto& source = sources_[StrCat({tenant, " ", cloud.resource})];
+    if (source == nullptr) {
+      source = std::make_unique<CachedTokens>(
+          [this, &cloud, tenant](absl::Duration budget) { return Fetch(cloud, tenant, budget); },
+          tools_.clock);
+    }
+    return *source;
+  }
+
+ protected:
+  // What asks for a token of `tenant` for `cloud`.
+  virtual StatusOr<HttpRequest> Ask(const AzureCloud& cloud, const std::string& tenant) = 0;
+
+  const std::string& client_id() const { return client_id_; }
+  const RetryTools& tools() const { return tools_; }
+
+  StatusOr<HttpRequest> LoginRequest(const AzureCloud& cloud, const std::string& tenant, Form& form) const {
+    if (client_id_.empty())
+      return Missing("AZURE_CLIENT_ID is not set; set it to the application's client id");
+    HttpRequest request;
+    request.host = std::string(cloud.login_host);
+    request.path = StrCat({"/", tenant, "/oauth2/v2.0/token"});
+    request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
+    form.Add("client_id", client_id_)
+        .Add("grant_type", "client_credentials")
+        .Add("scope", StrCat({cloud.resource, "/.default"}));
+    request.body = form.Take();
+    return request;
+  }
+
+ private:
+  StatusOr<AccessToken> Fetch(const AzureCloud& cloud, const std::string& tenant, absl::Duration budget) {
+    const absl::Time now = tools_.clock.Now();
+    KEYHOLD_ASSIGN_OR_RETURN(HttpRequest request, Ask(cloud, tenant));
+    request.timeout = std::min(budget, kExchangeTimeout);
+    const auto response = http_.Send(request);
+    if (!response.ok()) return Annotate(response.status(), "asking for an Azure access token");
+    if (response->status == 200) return ReadToken(*response, now);
+    const Failure failure = ParseLoginFailure(*response);
+    return ToStatus(failure, {"an access token", StrCat({request.host, " (tenant ", tenant, ")"}), ""},
+                    CauseOfLoginFailure(failure));
+  }
+
+  const std::string tenant_;
+  const std::string client_id_;
+  HttpTransport& http_;
+  const RetryTools tools_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<CachedTokens>> sources_;  // guarded by mutex_; by tenant and resource
+};
+
+class SecretTokens final : public EntraTokens {
+ public:
+  SecretTokens(std::string tenant, std::string client_id, std::string secret, HttpTransport& http,
+               const RetryTools& tools)
+      : EntraTokens(std::move(tenant), std::move(client_id), http, tools),
+        secret_(crypto::SecretBytes::CopyOf(crypto::AsBytes(secret))) {}
+
+ protected:
+  StatusOr<HttpRequest> Ask(const AzureCloud& cloud, const std::string& tenant) override {
+    Form form;
+    form.Add("client_secret", secret_.ExposeText());
+    return LoginRequest(cloud, tenant, form);
+  }
+
+ private:
+  const crypto::SecretBytes secret_;
+};
+
+// The file is read again for every token, so that a renewed one is used at once.
+class FileTokens final : public EntraTokens {
+ public:
+  enum class Kind { kCertificate, kFederatedToken };
+  FileTokens(Kind kind, std::string path, std::string tenant, std::string client_id, Posix& posix,
+             HttpTransport& http, const RetryTools& tools)
+      : EntraTokens(std::move(tenant), std::move(client_id), http, tools),
+        kind_(kind),
+        path_(std::move(path)),
+        posix_(posix) {}
+
+ protected:
+  StatusOr<HttpRequest> Ask(const AzureCloud& cloud, const std::string& tenant) override {
+    auto content = ReadSecretFile(posix_, path_, kMaxCredentialFile);
+    if (!content.ok()) {
+      return Missing(StrCat({"the Azure credentials in ", Quoted(path_),
+                             " cannot be used: ", std::string(content.status().message())}));
+    }
+    KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes assertion, Assertion(*content, cloud, tenant));
+    Form form;
+    form.Add("client_assertion_type", kJwtBearer).Add("client_assertion", assertion.ExposeText());
+    return LoginRequest(cloud, tenant, form);
+  }
+
+ private:
+  StatusOr<crypto::SecretBytes> Assertion(const crypto::SecretBytes& content, const AzureCloud& cloud,
+                                          const std::string& tenant) const {
+    if (kind_ == Kind::kFederatedToken) return Trimmed(content);
+    KEYHOLD_ASSIGN_OR_RETURN(const ClientCertificate certificate, ClientCertificate::FromPem(content));
+    const std::string audience = StrCat({"https://", cloud.login_host, "/", tenant, "/oauth2/v2.0/token"});
+    return certificate.Assert(client_id(), audience, tools().clock.Now(), tools().random);
+  }
+
+  StatusOr<crypto::SecretBytes> Trimmed(const crypto::SecretBytes& content) const {
+    crypto::Bytes token = content.Expose();
+    while (!token.empty() && token.back() <= ' ') token = token.first(token.size() - 1);
+    if (token.empty()) return Missing(StrCat({"the token file ", Quoted(path_), " is empty"}));
+    return crypto::SecretBytes::CopyOf(token);
+  }
+
+  const Kind kind_;
+  const std::string path_;
+  Posix& posix_;
+};
+
+// https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
+class ManagedIdentityTokens final : public EntraTokens {
+ public:
+  using EntraTokens::EntraTokens;
+
+ protected:
+  StatusOr<HttpRequest> Ask(const AzureCloud& cloud, const std::string&) override {
+    HttpRequest request;
+    request.method = "GET";
+    request.host = std::string(kMetadataHosts[0]);
+    request.path =
+        StrCat({"/metadata/identity/oauth2/token?api-version=2018-02-01&resource=", Escaped(cloud.resource)});
+    if (!client_id().empty()) request.path += "&client_id=" + Escaped(client_id());
+    request.headers = {{"Metadata", "true"}};
+    request.metadata = true;
+    return request;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Tokens> NewTokens(const Environment& environment, Posix& posix, HttpTransport& http,
+                                  const RetryTools& tools) {
+  const std::string tenant = Value(environment, "AZURE_TENANT_ID");
+  const std::string client_id = Value(environment, "AZURE_CLIENT_ID");
+  if (const std::string secret = Value(environment, "AZURE_CLIENT_SECRET"); !secret.empty()) {
+    return std::make_unique<SecretTokens>(tenant, client_id, secret, http, tools);
+  }
+  using Kind = FileTokens::Kind;
+  if (const std::string path = Value(environment, "AZURE_CLIENT_CERTIFICATE_PATH"); !path.empty()) {
+    return std::make_unique<FileTokens>(Kind::kCertificate, path, tenant, client_id, posix, http, tools);
+  }
+  if (const std::string path = Value(environment, "AZURE_FEDERATED_TOKEN_FILE"); !path.empty()) {
+    return std::make_unique<FileTokens>(Kind::kFederatedToken, path, tenant, client_id, posix, http, tools);
+  }
+  return std::make_unique<ManagedIdentityTokens>(tenant, client_id, http, tools);
+}
+
+}  // namespace keyhold::kms::azure

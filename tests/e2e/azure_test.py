@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""The seed's story on Azure: a key in a vault, access given, a cluster under it; the key disabled, access taken away, the key
+deleted, and each time back; a new version.
+
+As the customer: by curl with a token of env.sh's own credentials, which is what `az rest` sends (Debian's `az keyvault key`
+lacks a module), and by the npm packages @azure/keyvault-keys and @azure/identity where KEYHOLD_NODE_MODULES names a
+directory with them.
+"""
+import json
+import os
+import pathlib
+import shutil
+import unittest
+
+from harness import BIN, Cluster, host, setUpModule, tearDownModule  # noqa: F401
+
+LOCK_WITHIN = 5
+
+
+class Vault:
+    """The customer's hands on the vault of env.sh."""
+
+    def __init__(self):
+        self.name = host.env['KEYHOLD_AZURE_VAULT']
+        self.url = f'https://{self.name}.vault.azure.net'
+        self.id = (f'/subscriptions/{host.env["AZURE_SUBSCRIPTION_ID"]}/resourceGroups/{host.env["KEYHOLD_AZURE_RESOURCE_GROUP"]}'
+                   f'/providers/Microsoft.KeyVault/vaults/{self.name}')
+
+    def token(self, resource):
+        words = ['curl', '-sS', '--fail-with-body',
+                 f'https://login.microsoftonline.com/{host.env["AZURE_TENANT_ID"]}/oauth2/v2.0/token']
+        for name, value in (('grant_type', 'client_credentials'), ('client_id', host.env['AZURE_CLIENT_ID']),
+                            ('client_secret', host.env['AZURE_CLIENT_SECRET']), ('scope', f'{resource}/.default')):
+            words += ['--data-urlencode', f'{name}={value}']
+        return json.loads(host.run(*words).stdout)['access_token']
+
+    def send(self, method, url, body=None, resource='https://vault.azure.net', version='7.4'):
+        words = ['curl', '-sS', '--fail-with-body', '-X', method, f'{url}?api-version={version}', '-H', 'Content-Type: application/json',
+                 '-H', f'Authorization: Bearer {self.token(resource)}', '-d', '' if body is None else json.dumps(body)]
+        text = host.run(*words).stdout
+        return json.loads(text) if text else None
+
+    def key(self, method, path, body=None):
+        return self.send(method, self.url + path, body)
+
+    def policies(self, kind, permissions):
+        policy = {'tenantId': host.env['AZURE_TENANT_ID'], 'objectId': host.env['KEYHOLD_AZURE_PRINCIPAL_ID'],
+                  'permissions': {'keys': permissions}}
+        self.send('PUT', f'https://management.azure.com{self.id}/accessPolicies/{kind}', {'properties': {'accessPolicies': [policy]}},
+                  'https://management.azure.com', '2022-07-01')
+
+    def grant(self):
+        self.policies('add', ['get', 'wrapKey', 'unwrapKey'])
+
+    def revoke(self):
+        self.policies('remove', [])
+
+
+class VaultKey:
+    def __init__(self, vault, name):
+        self.vault, self.name = vault, name
+        self.kid = vault.key('POST', f'/keys/{name}/create', {'kty': 'RSA', 'key_size': 2048})['key']['kid']
+        self.uri = f'{vault.url}/keys/{name}'
+
+    def enable(self, enabled):
+        self.vault.key('PATCH', f'/keys/{self.name}', {'attributes': {'enabled': enabled}})
+
+    def spec(self):
+        return json.dumps({'type': 'AZURE_KEY_VAULT', 'uri': self.uri, 'auth_principal': host.env['AZURE_TENANT_ID']})
+
+
+class Azure(unittest.TestCase):
+    def test_story(self):
+        vault = Vault()
+        cluster = Cluster('azure-story', cloud='AZURE', region='eastus')
+        key = VaultKey(vault, 'cockroachdb-cmek')
+
+        with self.subTest('refused before anything changes, with the command that grants'):
+            refused = cluster.update(key, ok=False)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn(f'az keyvault set-policy --name {vault.name} --object-id {host.env["KEYHOLD_AZURE_PRINCIPAL_ID"]}',
+                          refused.stderr)
+            self.assertEqual(cluster.sql('SELECT 1').stdout, '1\n')
+
+        vault.grant()
+        cluster.update(key)
+        config = cluster.info()['cmek_config']
+        self.assertEqual((config['status'], config['key_spec']['uri']), ('ENABLED', key.uri))
+        self.assertEqual(cluster.sql('SHOW CLUSTER SETTING enterprise.encryption.type').stdout, 'AES-256-GCM\n')
+        cluster.sql("CREATE TABLE cmek_test (id INT PRIMARY KEY, data STRING); INSERT INTO cmek_test VALUES (1, 'encryption test')")
+
+        def locks(what, sentence, undo):
+            with self.subTest(what):
+                took, said = cluster.await_sql(False, LOCK_WITHIN + 10)
+                self.assertLess(took, LOCK_WITHIN)
+                self.assertIn(sentence, said)
+                self.assertIn(key.uri, said)
+                undo()
+                back, _ = cluster.await_sql(True, 60)
+                print(f'{what}: locked after {took:.1f} s, back after {back:.1f} s', flush=True)
+                self.assertEqual(cluster.sql('SELECT data FROM cmek_test').stdout, 'encryption test\n')
+
+        key.enable(False)
+        locks('disabled', 'KeyDisabled', lambda: key.enable(True))
+        vault.revoke()
+        locks('access removed', 'AccessDenied', vault.grant)
+        vault.key('DELETE', f'/keys/{key.name}')
+        locks('soft-deleted', 'is deleted, and will be purged', lambda: vault.key('POST', f'/deletedkeys/{key.name}/recover'))
+
+        with self.subTest('rotated to a new version, with the same URI'):
+            newer = vault.key('POST', f'/keys/{key.name}/rotate')['key']['kid']
+            self.assertNotEqual(newer, key.kid)
+            cluster.update(key)
+            self.assertEqual(cluster.info()['cmek_config']['status'], 'ENABLED')
+            # The old version is not needed any more: the store key is wrapped by the new one.
+            vault.key('PATCH', '/keys/' + key.kid.split('/keys/')[1], {'attributes': {'enabled': False}})
+            with self.assertRaises(AssertionError):
+                cluster.await_sql(False, 8)
+            vault.key('PATCH', '/keys/' + newer.split('/keys/')[1], {'attributes': {'enabled': False}})
+            cluster.await_sql(False, LOCK_WITHIN + 10)
+            vault.key('PATCH', '/keys/' + newer.split('/keys/')[1], {'attributes': {'enabled': True}})
+            cluster.await_sql(True, 60)
+
+        with self.subTest('a vault in another region'):
+            base = vault.id.rsplit('/', 1)[0]
+            far = Vault()
+            far.name, far.url, far.id = 'e2e-far', 'https://e2e-far.vault.azure.net', f'{base}/e2e-far'
+            own = vault.send('GET', f'https://management.azure.com{vault.id}', None, 'https://management.azure.com',
+                             '2022-07-01')['properties']['accessPolicies']
+            vault.send('PUT', f'https://management.azure.com{far.id}', {'location': 'westeurope', 'properties': {'accessPolicies': own}},
+                       'https://management.azure.com', '2022-07-01')
+            refused = cluster.update(VaultKey(far, 'cmek'), ok=False)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn('is in region westeurope, the cluster is in eastus', refused.stderr)
+
+        with self.subTest('the log tells who used the key'):
+            log = host.run(BIN / 'keyhold', 'localcloud', 'log', '--dir', host.dir / 'kh', '--cloud', 'AZURE', '-o', 'json').stdout
+            self.assertIn('"KeyUnwrap"', log)
+            self.assertIn('KeyDisabled', log)
+        cluster.delete()
+
+    def test_vendor_sdk(self):
+        modules = os.environ.get('KEYHOLD_NODE_MODULES')
+        if modules is None or shutil.which('node') is None:
+            self.skipTest('KEYHOLD_NODE_MODULES names no directory with @azure/keyvault-keys and @azure/identity')
+        script = pathlib.Path(__file__).with_name('azure_sdk.mjs')
+        target = host.dir / script.name
+        target.write_text(script.read_text())
+        (host.dir / 'node_modules').symlink_to(modules)
+        print(host.run('node', target, timeout=180).stdout)
+
+
+if __name__ == '__main__':
+    unittest.main()
