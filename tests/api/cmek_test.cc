@@ -156,12 +156,13 @@ TEST_F(CmekTest, BadSpecsAreRefusedBeforeAnyoneIsAsked) {
   EXPECT_EQ(Get(Path(id)).body["status"], "DISABLED");
 }
 
-TEST_F(CmekTest, CloudsThatAreNotBuiltSaySo) {
+TEST_F(CmekTest, EveryCloudHasItsOwnForm) {
   const std::string id = Create("g", "ADVANCED", true, "AZURE", "eastus");
   json specs = RegionSpecs("https://v.vault.azure.net/keys/k", "AZURE_KEY_VAULT");
   specs["region_specs"][0]["region"] = "eastus";
   const auto answer = Send("POST", Path(id), specs);
-  EXPECT_EQ(answer.status, 501) << answer.text;
+  EXPECT_EQ(answer.status, 400) << answer.text;
+  EXPECT_THAT(answer.text, HasSubstr("no valid vault name"));
 }
 
 TEST_F(CmekTest, ANodeThatDoesNotAnswerIs503) {
