@@ -6,6 +6,7 @@
 namespace keyhold::node {
 
 void Reopening::NoteOpened(absl::Time now) {
+  open_ = true;
   openings_.push_back(now);
   failed_ = kFirstFailedRetry;
 }
@@ -18,6 +19,8 @@ absl::Duration Reopening::Storm(absl::Duration interval, absl::Time now) {
 }
 
 absl::Duration Reopening::Next(ClosedBy why, absl::Duration interval, absl::Time now) {
+  if (std::exchange(open_, false) && now - openings_.back() >= kLastingIntervals * interval)
+    openings_.clear();
   const absl::Duration calm = Storm(interval, now);
   if (why == ClosedBy::kKeyDestroyed) return std::max(calm, kDestroyedRetry);
   if (why == ClosedBy::kKeyLost) return calm;

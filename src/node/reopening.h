@@ -13,7 +13,9 @@ namespace keyhold::node {
 inline constexpr absl::Duration kDestroyedRetry = absl::Minutes(15);  // nobody expects such a key back
 inline constexpr absl::Duration kFirstFailedRetry = absl::Seconds(5);
 inline constexpr absl::Duration kLongestFailedRetry = absl::Minutes(5);
-// So many openings within kStormWindow are no storm; each further one doubles the wait for the next.
+// An opening that lasted for so many intervals of the probe was no flutter, and ends a storm.
+inline constexpr int kLastingIntervals = 3;
+// So many shorter ones within kStormWindow are no storm; each further one doubles the wait for the next.
 inline constexpr size_t kCalmOpenings = 3;
 inline constexpr absl::Duration kStormWindow = absl::Minutes(5);
 inline constexpr absl::Duration kLongestStormRetry = absl::Minutes(1);
@@ -31,6 +33,7 @@ class Reopening {
  private:
   absl::Duration Storm(absl::Duration interval, absl::Time now);
 
+  bool open_ = false;
   std::vector<absl::Time> openings_;
   absl::Duration failed_ = kFirstFailedRetry;
 };

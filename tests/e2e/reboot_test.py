@@ -29,10 +29,10 @@ class Reboot(unittest.TestCase):
         host.start()
         cluster.await_sql(True, 60)
         self.assertEqual(cluster.sql('SELECT count(*) FROM t').stdout.strip(), '1')
-        # The machine is off; the customer disables the key meanwhile.
-        host.kill(*MACHINE)
+        # The key is disabled, and the machine dies before its node has asked again. The local cloud is on the machine too, so
+        # the order is this one.
         key.aws('disable-key')
-        host.kill('localcloud')
+        host.kill(*MACHINE, 'localcloud')
         host.start()
         self.stays_locked(cluster, 10)
         self.assertEqual(cluster.info()['lock']['cause'], 'KMS_DISABLED')

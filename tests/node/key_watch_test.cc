@@ -126,6 +126,17 @@ TEST(Reopening, AFailureIsTriedAgainEverMoreSlowly) {
 
 // A key that is there and gone every other moment: the first returns are quick, then no more than one a
 // minute.
+TEST(Reopening, OpeningsThatLastAreNoStorm) {
+  Reopening reopening;
+  absl::Time now = absl::UnixEpoch();
+  for (int n = 0; n < 20; ++n) {
+    reopening.NoteOpened(now);
+    now += kLastingIntervals * absl::Seconds(2);
+    EXPECT_EQ(reopening.Next(ClosedBy::kKeyLost, absl::Seconds(2), now), absl::Seconds(2));
+    EXPECT_EQ(reopening.Next(ClosedBy::kKeyLost, absl::Seconds(2), now), absl::Seconds(2));
+  }
+}
+
 TEST(Reopening, AStormCalmsDown) {
   Reopening reopening;
   absl::Time now = kStart;
