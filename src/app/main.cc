@@ -10,6 +10,7 @@
 #include "app/mount.h"
 #include "app/services.h"
 #include "app/start.h"
+#include "app/store_commands.h"
 
 extern char** environ;
 
@@ -201,6 +202,51 @@ void AddUmount(CLI::App& app, std::string& mountpoint, Action& action) {
   umount->callback([&] { action = [&] { return RunStoreUnmount(mountpoint); }; });
 }
 
+struct StoreCommand {
+  const char* name;
+  const char* help;
+  Status (*run)(const StoreCommandOptions& options);
+  bool path;
+  bool json;
+};
+
+constexpr StoreCommand kStoreCommands[] = {
+    {"create", "A new store in an empty or missing directory", RunStoreCreate, false, true},
+    {"info", "What the key ring says; without a key spec unauthenticated", RunStoreInfo, false, true},
+    {"status", "How much is under which data key", RunStoreStatus, false, true},
+    {"verify", "Authenticate every block, name, link and attribute", RunStoreVerify, false, true},
+    {"reencrypt", "Put everything under one data key, prove it, destroy the others", RunStoreReencrypt, false,
+     true},
+    {"cat", "A file's content", RunStoreCat, true, false},
+    {"ls", "A directory's entries", RunStoreList, true, false},
+    {"du", "Sizes of files, summed", RunStoreUsage, true, false}};
+
+void AddStore(CLI::App& app, StoreCommandOptions& options, Action& action) {
+  CLI::App* store = app.add_subcommand("store", "A store alone, while it is not mounted");
+  store->require_subcommand(1);
+  for (const StoreCommand& entry : kStoreCommands) {
+    CLI::App* command = store->add_subcommand(entry.name, entry.help);
+    command->add_option("DIR", options.dir, "The store's directory")->required();
+    if (entry.path) {
+      CLI::Option* path = command->add_option("PATH", options.path, "Below the store's root");
+      if (entry.run == RunStoreCat) path->required();
+    }
+    CLI::Option* spec =
+        command->add_option("--cmek-key-spec", options.key_spec, "A key spec, or @FILE with one");
+    if (entry.run != RunStoreInfo) spec->required();
+    if (entry.json) command->add_flag("--json", options.json, "JSON");
+    if (entry.run == RunStoreReencrypt) {
+      command->add_flag("--new-data-key", options.new_data_key, "Under a fresh data key");
+      command->add_option("--bytes-per-second", options.bytes_per_second,
+                          "Bandwidth, read and written (default: no limit)");
+    }
+    command->callback([&options, &action, run = entry.run] {
+      options.environment = NodeEnvironment(ReadEnvironment());
+      action = [&options, run] { return run(options); };
+    });
+  }
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Keyhold: SQL clusters whose data at rest opens only with a key in your own KMS", "keyhold");
   app.set_version_flag("--version", "keyhold 0.1.0");
@@ -214,6 +260,7 @@ int Main(int argc, char** argv) {
   node::RunOptions node;
   StoreMountOptions mount;
   std::string mountpoint;
+  StoreCommandOptions store;
   AddStart(app, start, action);
   AddStop(app, stop_dir, action);
   AddLocalCloud(app, cloud, action);
@@ -222,6 +269,7 @@ int Main(int argc, char** argv) {
   AddNode(app, node, action);
   AddMount(app, mount, action);
   AddUmount(app, mountpoint, action);
+  AddStore(app, store, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

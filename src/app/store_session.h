@@ -1,0 +1,42 @@
+// A store of its own (not a node's), opened with its CMEK key: what `keyhold mount` and `keyhold store`
+// share.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "keyring/keyring.h"
+#include "kms/credentials.h"
+#include "kms/provider.h"
+#include "store/context.h"
+
+namespace keyhold::app {
+
+enum class Missing { kMake, kRefuse };  // what to do where there is no store yet
+
+class StoreSession {
+ public:
+  // Opens the key ring of the store in `dir` with `key_spec` (a key spec, or @FILE with one), or makes it in
+  // an empty or missing directory. kFailedPrecondition: the store is under another key, or `dir` is neither a
+  // store nor empty; kNotFound: no store, with Missing::kRefuse; kKms*: the key cannot be used.
+  static StatusOr<std::unique_ptr<StoreSession>> Open(const std::string& dir, const std::string& key_spec,
+                                                      const kms::Environment& environment, Missing missing);
+  ~StoreSession();
+  StoreSession(const StoreSession&) = delete;
+  StoreSession& operator=(const StoreSession&) = delete;
+
+  int dir() const { return dir_; }  // an open descriptor
+  keyring::KeyRing& ring() { return *ring_; }
+  store::Context context();  // valid as long as this session
+
+ private:
+  StoreSession();
+
+  std::unique_ptr<kms::KmsProvider> provider_;
+  std::unique_ptr<kms::Kms> kms_;
+  std::unique_ptr<keyring::KeyRing> ring_;
+  store::WriteCounter counter_;
+  int dir_ = -1;
+};
+
+}  // namespace keyhold::app
