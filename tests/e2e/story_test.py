@@ -159,7 +159,7 @@ class Story(unittest.TestCase):
         key.aws('schedule-key-deletion', '--pending-window-in-days', '7')
         took, said = cluster.await_sql(False, 6)
         self.assertLess(took, 5)
-        self.assertIn('cannot be recovered', said)
+        self.assertIn('will be lost for good', said)
         key.aws('cancel-key-deletion')
         key.aws('enable-key')
         cluster.await_sql(True, 20)
