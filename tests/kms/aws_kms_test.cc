@@ -354,7 +354,7 @@ TEST_F(AwsCheck, NoticesAKmsThatDecryptsToSomethingElse) {
 
 TEST_F(Aws, ProviderKnowsItsClouds) {
   provider_ = NewProvider(Options(), aws_);
-  EXPECT_EQ(CauseOf(provider_->Open({KeyType::kGcpCloudKms, "x", ""}).status()), Cause::kUnimplemented);
+  EXPECT_EQ(CauseOf(provider_->Open({KeyType::kGcpCloudKms, "x", ""}).status()), Cause::kInvalidArgument);
   EXPECT_EQ(CauseOf(provider_->Open({KeyType::kAzureKeyVault, "x", ""}).status()), Cause::kInvalidArgument);
   EXPECT_EQ(CauseOf(provider_->Open({KeyType::kAwsKms, "arn:aws:kms:evil", ""}).status()),
             Cause::kInvalidArgument);
