@@ -1,22 +1,16 @@
 #include "kms/aws/errors.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
+#include "kms/refusal.h"
 #include "kms/text.h"
 
 namespace keyhold::kms::aws {
 namespace {
 
-struct Row {
-  std::string_view type;
-  Cause cause;
-};
-
-constexpr Row kTypes[] = {
+constexpr ErrorRow kTypes[] = {
     // The customer's word: these lock a node.
     {"AccessDeniedException", Cause::kKmsDenied},
     {"AccessDenied", Cause::kKmsDenied},
@@ -101,25 +95,17 @@ std::string Advice(Cause cause, const Attempt& attempt) {
 }  // namespace
 
 Cause CauseOfFailure(const Failure& failure) {
-  const auto* row = std::find_if(std::begin(kTypes), std::end(kTypes),
-                                 [&](const Row& known) { return known.type == failure.type; });
-  if (row != std::end(kTypes)) {
-    const bool deletion = failure.type == "KMSInvalidStateException" &&
-                          absl::StrContains(absl::AsciiStrToLower(failure.message), "pending deletion");
-    return deletion ? Cause::kKmsPendingDeletion : row->cause;
+  if (failure.type == "KMSInvalidStateException" &&
+      absl::StrContains(absl::AsciiStrToLower(failure.message), "pending deletion")) {
+    return Cause::kKmsPendingDeletion;
   }
-  if (failure.http_status == 429) return Cause::kKmsThrottled;
-  return failure.http_status >= 500 ? Cause::kKmsUnreachable : Cause::kKmsCorrupt;
+  return CauseIn(kTypes, failure.type).value_or(CauseOfHttpStatus(failure.http_status));
 }
 
 Status ToStatus(const Failure& failure, const Attempt& attempt, Cause cause) {
-  std::string said = Printable(failure.message);
-  if (!said.empty() && said.back() == '.') said.pop_back();
-  const std::string type =
-      failure.type.empty() ? absl::StrCat("HTTP ", failure.http_status) : Printable(failure.type, 80);
-  const std::string advice = failure.type.empty() ? "" : Advice(cause, attempt);
-  return Error(cause, StrCat({"AWS refused ", attempt.action, " on ", attempt.resource, " as ",
-                              attempt.principal, ": ", type, said.empty() ? "" : ": ", said, advice}));
+  return kms::ToStatus({"AWS", attempt.action, attempt.resource, attempt.principal, failure.http_status,
+                        failure.type, "", failure.message, Advice(cause, attempt)},
+                       cause);
 }
 
 Cause CauseOfKeyState(std::string_view state) {

@@ -1,22 +1,15 @@
 #include "kms/azure/errors.h"
 
-#include <algorithm>
-
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
+#include "kms/refusal.h"
 #include "kms/secret_json.h"
 #include "kms/text.h"
 
 namespace keyhold::kms::azure {
 namespace {
 
-struct Row {
-  std::string_view code;
-  Cause cause;
-};
-
 // Looked up by the inner code first: "Forbidden" alone says little.
-constexpr Row kVaultCodes[] = {
+constexpr ErrorRow kVaultCodes[] = {
     // The customer's word: these lock a node.
     {"AccessDenied", Cause::kKmsDenied},
     {"ForbiddenByRbac", Cause::kKmsDenied},
@@ -43,7 +36,7 @@ constexpr Row kVaultCodes[] = {
     {"RequestTimeout", Cause::kKmsUnreachable},
 };
 
-constexpr Row kLoginCodes[] = {
+constexpr ErrorRow kLoginCodes[] = {
     // The customer removed, or disabled, our application in their tenant.
     {"AADSTS700016", Cause::kKmsDenied},
     {"AADSTS7000112", Cause::kKmsDenied},
@@ -61,15 +54,7 @@ constexpr Row kLoginCodes[] = {
     {"identity_not_found", Cause::kKmsBadCredentials},
 };
 
-const Row* Find(std::span<const Row> rows, std::string_view code) {
-  const auto found = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.code == code; });
-  return found == rows.end() ? nullptr : &*found;
-}
-
-Cause ByHttpStatus(int status) {
-  if (status == 429) return Cause::kKmsThrottled;
-  return status >= 500 || status == 408 ? Cause::kKmsUnreachable : Cause::kKmsCorrupt;
-}
+Cause ByHttpStatus(int status) { return status == 408 ? Cause::kKmsUnreachable : CauseOfHttpStatus(status); }
 
 std::string TextOr(const SecretJson& object, const char* name) {
   const auto text = StringOf(object, name);
@@ -156,12 +141,12 @@ Failure ParseLoginFailure(const HttpResponse& response) {
 }
 
 Cause CauseOfVaultFailure(const Failure& failure, std::string_view action) {
-  if (const Row* row = Find(kVaultCodes, failure.inner)) return row->cause;
+  if (const auto cause = CauseIn(kVaultCodes, failure.inner)) return *cause;
   // Some answers name the state in words alone.
   if (failure.code == "Forbidden" && absl::StrContains(failure.message, "on a disabled key")) {
     return Cause::kKmsDisabled;
   }
-  if (const Row* row = Find(kVaultCodes, failure.code)) return row->cause;
+  if (const auto cause = CauseIn(kVaultCodes, failure.code)) return *cause;
   if (failure.code == "BadParameter") {
     return action == "unwrapKey" ? Cause::kKmsCorrupt : Cause::kKmsWrongKey;
   }
@@ -169,23 +154,16 @@ Cause CauseOfVaultFailure(const Failure& failure, std::string_view action) {
 }
 
 Cause CauseOfLoginFailure(const Failure& failure) {
-  if (const Row* row = Find(kLoginCodes, failure.inner)) return row->cause;
+  if (const auto cause = CauseIn(kLoginCodes, failure.inner)) return *cause;
   if (failure.http_status == 429 || failure.http_status >= 500) return ByHttpStatus(failure.http_status);
-  if (const Row* row = Find(kLoginCodes, failure.code)) return row->cause;
+  if (const auto cause = CauseIn(kLoginCodes, failure.code)) return *cause;
   return ByHttpStatus(failure.http_status);
 }
 
 Status ToStatus(const Failure& failure, const Attempt& attempt, Cause cause) {
-  std::string said = Printable(failure.message);
-  if (!said.empty() && said.back() == '.') said.pop_back();
-  std::string code =
-      failure.code.empty() ? absl::StrCat("HTTP ", failure.http_status) : Printable(failure.code, 80);
-  if (!failure.inner.empty() && !said.starts_with(failure.inner)) {
-    code += StrCat({" (", Printable(failure.inner, 80), ")"});
-  }
-  const std::string advice = failure.code.empty() ? "" : Advice(cause, failure, attempt);
-  return Error(cause, StrCat({"Azure refused ", attempt.action, " on ", attempt.resource, ": ", code,
-                              said.empty() ? "" : ": ", said, advice}));
+  return kms::ToStatus({"Azure", attempt.action, attempt.resource, "", failure.http_status, failure.code,
+                        failure.inner, failure.message, Advice(cause, failure, attempt)},
+                       cause);
 }
 
 std::string GrantCommand(std::string_view vault, std::string_view object_id) {

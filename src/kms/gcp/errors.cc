@@ -1,22 +1,15 @@
 #include "kms/gcp/errors.h"
 
-#include <algorithm>
-
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
+#include "kms/refusal.h"
 #include "kms/secret_json.h"
 #include "kms/text.h"
 
 namespace keyhold::kms::gcp {
 namespace {
 
-struct Row {
-  std::string_view name;
-  Cause cause;
-};
-
 // ErrorInfo's reasons that are closer than the status beside them. google/api/error_reason.proto.
-constexpr Row kReasons[] = {
+constexpr ErrorRow kReasons[] = {
     {"CONSUMER_INVALID", Cause::kKmsBadCredentials},  // the caller's own project
     {"CONSUMER_SUSPENDED", Cause::kKmsBadCredentials},
     {"ACCESS_TOKEN_SCOPE_INSUFFICIENT", Cause::kKmsBadCredentials},
@@ -25,7 +18,7 @@ constexpr Row kReasons[] = {
 };
 
 // google/rpc/code.proto, and RFC 6749's errors of token endpoints.
-constexpr Row kStatuses[] = {
+constexpr ErrorRow kStatuses[] = {
     {"PERMISSION_DENIED", Cause::kKmsDenied},
     {"NOT_FOUND", Cause::kKmsKeyNotFound},
     {"UNAUTHENTICATED", Cause::kKmsBadCredentials},
@@ -53,18 +46,13 @@ constexpr Row kStatuses[] = {
     {"temporarily_unavailable", Cause::kKmsUnreachable},
 };
 
-constexpr Row kStates[] = {
+constexpr ErrorRow kStates[] = {
     {"DISABLED", Cause::kKmsDisabled},
     {"DESTROY_SCHEDULED", Cause::kKmsPendingDeletion},
     {"PENDING_EXTERNAL_DESTRUCTION", Cause::kKmsPendingDeletion},
     {"DESTROYED", Cause::kKmsKeyNotFound},
     {"PENDING_GENERATION", Cause::kKmsUnreachable},  // made in a moment
 };
-
-const Row* Find(const Row* begin, const Row* end, std::string_view name) {
-  const Row* row = std::find_if(begin, end, [&](const Row& known) { return known.name == name; });
-  return row == end ? nullptr : row;
-}
 
 // "... is not enabled, current state is: DISABLED."
 std::string StateIn(std::string_view message) {
@@ -152,28 +140,20 @@ Cause CauseOfFailure(const Failure& failure) {
   if (failure.status == "FAILED_PRECONDITION" && !failure.state.empty()) {
     return CauseOfVersionState(failure.state);
   }
-  if (const Row* row = Find(std::begin(kReasons), std::end(kReasons), failure.reason)) return row->cause;
-  if (const Row* row = Find(std::begin(kStatuses), std::end(kStatuses), failure.status)) {
-    return CauseOfMessage(failure, row->cause);
-  }
-  if (failure.http_status == 429) return Cause::kKmsThrottled;
-  return failure.http_status >= 500 ? Cause::kKmsUnreachable : Cause::kKmsCorrupt;
+  if (const auto cause = CauseIn(kReasons, failure.reason)) return *cause;
+  if (const auto cause = CauseIn(kStatuses, failure.status)) return CauseOfMessage(failure, *cause);
+  return CauseOfHttpStatus(failure.http_status);
 }
 
 Status ToStatus(const Failure& failure, const Attempt& attempt, Cause cause) {
-  std::string said = Printable(failure.message);
-  if (!said.empty() && said.back() == '.') said.pop_back();
-  const std::string type =
-      failure.status.empty() ? absl::StrCat("HTTP ", failure.http_status) : Printable(failure.status, 80);
-  const std::string advice = failure.status.empty() ? "" : Advice(cause, attempt);
-  return Error(cause, StrCat({"Google refused ", attempt.action, " on ", attempt.resource, " as ",
-                              attempt.principal, ": ", type, said.empty() ? "" : ": ", said, advice}));
+  return kms::ToStatus({"Google", attempt.action, attempt.resource, attempt.principal, failure.http_status,
+                        failure.status, "", failure.message, Advice(cause, attempt)},
+                       cause);
 }
 
 Cause CauseOfVersionState(std::string_view state) {
-  const Row* row = Find(std::begin(kStates), std::end(kStates), state);
   // PENDING_IMPORT, IMPORT_FAILED, GENERATION_FAILED: the customer's to repair, and no use until then.
-  return row == nullptr ? Cause::kKmsDisabled : row->cause;
+  return CauseIn(kStates, state).value_or(Cause::kKmsDisabled);
 }
 
 }  // namespace keyhold::kms::gcp
