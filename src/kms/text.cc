@@ -1,8 +1,22 @@
 #include "kms/text.h"
 
+#include <algorithm>
+
 #include "absl/strings/escaping.h"
 
 namespace keyhold::kms {
+
+bool AllOf(std::string_view text, bool (*is)(char)) { return std::all_of(text.begin(), text.end(), is); }
+
+std::vector<std::string_view> Split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
 
 std::string Printable(std::string_view text, size_t max) {
   const std::string_view start = text.substr(0, max);

@@ -1,9 +1,10 @@
-// Small helpers for messages.
+// Small helpers for messages, and for the names that clouds give to keys.
 #pragma once
 
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace keyhold::kms {
 
@@ -13,6 +14,16 @@ inline std::string StrCat(std::initializer_list<std::string_view> pieces) {
   for (const std::string_view piece : pieces) all += piece;
   return all;
 }
+
+// Of ASCII, whatever the locale.
+inline bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
+inline bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+inline bool IsLowerHex(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f'); }
+// True for an empty text too.
+bool AllOf(std::string_view text, bool (*is)(char));
+
+// The parts between separators: one more than there are separators. Views into `text`.
+std::vector<std::string_view> Split(std::string_view text, char separator);
 
 // `text` as it may stand in a message whoever wrote it: in quotes, unprintable characters escaped, cut off
 // after `max` characters.

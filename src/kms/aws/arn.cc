@@ -37,24 +37,9 @@ std::string_view PartitionOfRegion(std::string_view region) {
   return kPartitions[0].name;
 }
 
-bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsHex(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f'); }
 bool IsNameChar(char c) {
   return IsLower(c) || IsDigit(c) || (c >= 'A' && c <= 'Z') ||
          std::string_view("_+=,.@-").find(c) != std::string_view::npos;
-}
-
-bool AllOf(std::string_view text, bool (*is)(char)) { return std::all_of(text.begin(), text.end(), is); }
-
-std::vector<std::string_view> Split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const size_t end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
 }
 
 // us-east-1, us-gov-west-1, ap-southeast-5: words and a number.
@@ -69,12 +54,12 @@ bool IsRegion(std::string_view text) {
 bool IsAccount(std::string_view text) { return text.size() == 12 && AllOf(text, IsDigit); }
 
 bool IsKeyId(std::string_view id) {
-  if (id.starts_with("mrk-")) return id.size() == 36 && AllOf(id.substr(4), IsHex);
+  if (id.starts_with("mrk-")) return id.size() == 36 && AllOf(id.substr(4), IsLowerHex);
   const auto groups = Split(id, '-');
   constexpr std::array<size_t, 5> kSizes = {8, 4, 4, 4, 12};
   return std::equal(groups.begin(), groups.end(), kSizes.begin(), kSizes.end(),
                     [](std::string_view group, size_t size) { return group.size() == size; }) &&
-         std::all_of(groups.begin(), groups.end(), [](std::string_view g) { return AllOf(g, IsHex); });
+         std::all_of(groups.begin(), groups.end(), [](std::string_view g) { return AllOf(g, IsLowerHex); });
 }
 
 constexpr std::string_view kKeyForm = "arn:aws:kms:REGION:ACCOUNT:key/KEY-ID";

@@ -28,11 +28,7 @@ constexpr std::array kClouds = {
 constexpr std::string_view kScheme = "https://";
 constexpr std::string_view kForm = "https://VAULT.vault.azure.net/keys/NAME or .../keys/NAME/VERSION";
 
-bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsHex(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f'); }
 bool IsNameChar(char c) { return IsLower(c) || IsDigit(c) || (c >= 'A' && c <= 'Z') || c == '-'; }
-bool AllOf(std::string_view text, bool (*is)(char)) { return std::all_of(text.begin(), text.end(), is); }
 
 Status Bad(std::string_view uri, std::string_view why) {
   return Error(Cause::kInvalidArgument,
@@ -50,7 +46,7 @@ bool IsKeyName(std::string_view name) {
   return !name.empty() && name.size() <= 127 && AllOf(name, IsNameChar);
 }
 
-bool IsVersion(std::string_view version) { return version.size() == 32 && AllOf(version, IsHex); }
+bool IsVersion(std::string_view version) { return version.size() == 32 && AllOf(version, IsLowerHex); }
 
 Status SetHost(std::string_view uri, std::string_view host, KeyUri& out) {
   for (const AzureCloud& cloud : kClouds) {
@@ -94,7 +90,7 @@ Status CheckTenant(std::string_view tenant) {
   bool valid = tenant.size() == 36;
   for (size_t i = 0; valid && i < tenant.size(); ++i) {
     const bool hyphen = std::find(kHyphens.begin(), kHyphens.end(), i) != kHyphens.end();
-    valid = hyphen ? tenant[i] == '-' : IsHex(tenant[i]);
+    valid = hyphen ? tenant[i] == '-' : IsLowerHex(tenant[i]);
   }
   if (valid) return OkStatus();
   return Error(

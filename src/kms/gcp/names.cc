@@ -9,22 +9,8 @@
 namespace keyhold::kms::gcp {
 namespace {
 
-bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLabelChar(char c) { return IsLower(c) || IsDigit(c) || c == '-'; }
 bool IsNameChar(char c) { return IsLabelChar(c) || (c >= 'A' && c <= 'Z') || c == '_'; }
-
-bool AllOf(std::string_view text, bool (*is)(char)) { return std::all_of(text.begin(), text.end(), is); }
-
-std::vector<std::string_view> Split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const size_t end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
 
 // A label of a host name.
 bool IsLabel(std::string_view text) {
