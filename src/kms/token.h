@@ -4,12 +4,12 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "crypto/secret.h"
+#include "kms/renewing.h"
 
 namespace keyhold::kms {
 
@@ -40,16 +40,13 @@ class CachedTokens final : public TokenSource {
   using Fetch = std::function<StatusOr<AccessToken>(absl::Duration budget)>;
 
   // `clock` must outlive this. `fetch` may be called from several threads at once.
-  CachedTokens(Fetch fetch, Clock& clock) : fetch_(std::move(fetch)), clock_(clock) {}
+  CachedTokens(Fetch fetch, Clock& clock);
 
-  StatusOr<Token> Get(absl::Duration budget) override;
-  void Forget(const Token& token) override;
+  StatusOr<Token> Get(absl::Duration budget) override { return tokens_.Get(budget); }
+  void Forget(const Token& token) override { tokens_.Forget(token); }
 
  private:
-  const Fetch fetch_;
-  Clock& clock_;
-  std::mutex mutex_;
-  Token token_;  // guarded by mutex_
+  Renewing<AccessToken> tokens_;
 };
 
 }  // namespace keyhold::kms

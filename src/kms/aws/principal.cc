@@ -13,7 +13,12 @@ Principal::Principal(Sts sts, std::string auth_principal, std::string external_i
       auth_principal_(std::move(auth_principal)),
       external_id_(std::move(external_id)),
       platform_(platform),
-      clock_(clock) {}
+      clock_(clock),
+      role_(
+          [this](absl::Duration budget) {
+            return sts_.AssumeRole(auth_principal_, external_id_, platform_, budget);
+          },
+          kRenewBefore, clock) {}
 
 StatusOr<Credentials> Principal::Get(absl::Duration budget) {
   if (auth_principal_.empty()) return platform_.Get(budget);
@@ -21,7 +26,7 @@ StatusOr<Credentials> Principal::Get(absl::Duration budget) {
   KEYHOLD_ASSIGN_OR_RETURN(const PrincipalArn wanted, ParsePrincipalArn(auth_principal_));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string caller, CallerArn(budget));
   if (IsCaller(wanted, caller)) return platform_.Get(deadline - clock_.Now());
-  if (wanted.is_role) return Role(deadline - clock_.Now());
+  if (wanted.is_role) return role_.Get(deadline - clock_.Now());
   return Error(
       Cause::kInvalidArgument,
       StrCat({"auth_principal ", auth_principal_, " is an IAM user other than the platform's own (",
@@ -45,26 +50,6 @@ StatusOr<std::string> Principal::CallerArn(absl::Duration budget) {
   const std::lock_guard lock(mutex_);
   caller_arn_ = arn;
   return arn;
-}
-
-StatusOr<Credentials> Principal::Role(absl::Duration budget) {
-  Credentials current;
-  {
-    const std::lock_guard lock(mutex_);
-    current = role_;
-  }
-  const absl::Time now = clock_.Now();
-  if (current != nullptr && current->expires - now > kRenewBefore) return current;
-  auto renewed = sts_.AssumeRole(auth_principal_, external_id_, platform_, budget);
-  if (!renewed.ok()) {
-    // What is still valid is good enough while STS cannot be reached; a refusal is a refusal.
-    const bool usable =
-        current != nullptr && current->expires > now && IsTransient(CauseOf(renewed.status()));
-    return usable ? StatusOr<Credentials>(current) : renewed;
-  }
-  const std::lock_guard lock(mutex_);
-  role_ = *renewed;
-  return renewed;
 }
 
 }  // namespace keyhold::kms::aws

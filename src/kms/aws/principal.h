@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "kms/aws/sts.h"
+#include "kms/renewing.h"
 
 namespace keyhold::kms::aws {
 
@@ -29,7 +30,6 @@ class Principal final : public AwsCredentialSource {
 
  private:
   StatusOr<std::string> CallerArn(absl::Duration budget);
-  StatusOr<std::shared_ptr<const AwsCredentials>> Role(absl::Duration budget);
 
   const Sts sts_;
   const std::string auth_principal_;
@@ -38,8 +38,8 @@ class Principal final : public AwsCredentialSource {
   Clock& clock_;
 
   std::mutex mutex_;
-  std::string caller_arn_;                      // guarded by mutex_; empty until STS told it
-  std::shared_ptr<const AwsCredentials> role_;  // guarded by mutex_
+  std::string caller_arn_;  // guarded by mutex_; empty until STS told it
+  Renewing<AwsCredentials> role_;
 };
 
 }  // namespace keyhold::kms::aws
