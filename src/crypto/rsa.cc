@@ -8,18 +8,13 @@
 
 #include <cstdlib>
 
+#include "crypto/openssl_ptr.h"
+
 namespace keyhold::crypto {
 namespace {
 
-struct FreeBio {
-  void operator()(BIO* bio) const { BIO_free_all(bio); }
-};
-using Bio = std::unique_ptr<BIO, FreeBio>;
-
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-using Context = std::unique_ptr<EVP_MD_CTX, FreeContext>;
+using Bio = BioPtr;
+using Context = DigestContextPtr;
 
 // OpenSSL fails here only without memory.
 template <typename T>
@@ -97,8 +92,7 @@ std::string RsaPrivateKey::Sign(Bytes data) const {
 }
 
 Status VerifyRs256(std::string_view public_pem, Bytes data, Bytes signature) {
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PUBKEY(Reader(AsBytes(public_pem)).get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
+  const KeyPtr key(PEM_read_bio_PUBKEY(Reader(AsBytes(public_pem)).get(), nullptr, nullptr, nullptr));
   const Context context(Required(EVP_MD_CTX_new()));
   const bool usable = IsUsable(key.get());
   const bool good =

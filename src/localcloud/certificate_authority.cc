@@ -8,18 +8,14 @@
 #include <openssl/x509v3.h>
 
 #include "absl/strings/str_cat.h"
+#include "crypto/openssl_ptr.h"
 
 namespace keyhold::localcloud {
 namespace {
 
-struct Free {
-  void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
-  void operator()(X509* p) const { X509_free(p); }
-  void operator()(BIO* p) const { BIO_free_all(p); }
-};
-using PrivateKey = std::unique_ptr<EVP_PKEY, Free>;
-using Certificate = std::unique_ptr<X509, Free>;
-using Bio = std::unique_ptr<BIO, Free>;
+using PrivateKey = crypto::KeyPtr;
+using Certificate = crypto::X509Ptr;
+using Bio = crypto::BioPtr;
 
 constexpr absl::Duration kCaLifetime = absl::Hours(24 * 3650);
 constexpr absl::Duration kLeafLifetime = absl::Hours(24 * 30);

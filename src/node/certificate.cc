@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "crypto/openssl_ptr.h"
 
 namespace keyhold::node {
 namespace {
@@ -30,16 +31,9 @@ constexpr int64_t kLeafDays = 365;
 constexpr int64_t kRenewDays = 30;
 constexpr int64_t kDay = 86'400;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using PrivateKey = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
+using PrivateKey = crypto::KeyPtr;
+using crypto::X509Ptr;
+using Bio = crypto::BioPtr;
 
 Status Failed(const char* what) { return Error(Cause::kInternal, std::string("OpenSSL failed at ") + what); }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "crypto/hash.h"
+#include "crypto/openssl_ptr.h"
 #include "kms/secret_json.h"
 #include "kms/text.h"
 
@@ -17,17 +18,10 @@ namespace {
 
 constexpr absl::Duration kLifetime = absl::Minutes(10);
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using Digest = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
+using Key = crypto::KeyPtr;
+using crypto::X509Ptr;
+using Bio = crypto::BioPtr;
+using Digest = crypto::DigestContextPtr;
 
 Status Bad(std::string_view why) {
   return Error(Cause::kKmsBadCredentials,

@@ -11,22 +11,16 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "crypto/hash.h"
+#include "crypto/openssl_ptr.h"
 
 namespace keyhold::localcloud::azure {
 namespace {
 
-template <auto Function>
-struct FreeBy {
-  template <typename T>
-  void operator()(T* object) const {
-    Function(object);
-  }
-};
-using Context = std::unique_ptr<EVP_PKEY_CTX, FreeBy<EVP_PKEY_CTX_free>>;
-using Digest = std::unique_ptr<EVP_MD_CTX, FreeBy<EVP_MD_CTX_free>>;
-using Bio = std::unique_ptr<BIO, FreeBy<BIO_free_all>>;
-using Certificate = std::unique_ptr<X509, FreeBy<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
+using Context = crypto::KeyContextPtr;
+using Digest = crypto::DigestContextPtr;
+using Bio = crypto::BioPtr;
+using Certificate = crypto::X509Ptr;
+using Key = crypto::KeyPtr;
 
 constexpr int kCertificateBits = 2048;
 constexpr long kCertificateSeconds = 3650L * 24 * 3600;  // NOLINT(google-runtime-int): OpenSSL's type
