@@ -62,8 +62,7 @@ StatusOr<Result> RecoverKey(KeyCall& key) {
   found.purge.reset();
   key.call.store.PutKey(found);
   KEYHOLD_ASSIGN_OR_RETURN(const KeyVersion newest, Newest(key, found));
-  KEYHOLD_ASSIGN_OR_RETURN(Json bundle, KeyBundle(key.vault, newest));
-  return Result{200, std::move(bundle)};
+  return BundleAnswer(key.vault, newest);
 }
 
 StatusOr<Result> PurgeKey(KeyCall& key) {

@@ -20,6 +20,8 @@ StatusOr<KeyVersion> VersionFor(const KeyCall& key);
 
 // {"key","attributes","tags"}
 StatusOr<Json> KeyBundle(const KeyVault& vault, const KeyVersion& version);
+// 200 with it.
+StatusOr<Result> BundleAnswer(const KeyVault& vault, const KeyVersion& version);
 // {"kid","attributes","tags"} of lists.
 Json KeyItem(const KeyVault& vault, const KeyVersion& version, bool with_version);
 

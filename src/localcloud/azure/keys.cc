@@ -185,6 +185,11 @@ StatusOr<Json> KeyBundle(const KeyVault& vault, const KeyVersion& version) {
   return bundle;
 }
 
+StatusOr<Result> BundleAnswer(const KeyVault& vault, const KeyVersion& version) {
+  KEYHOLD_ASSIGN_OR_RETURN(Json bundle, KeyBundle(vault, version));
+  return Result{200, std::move(bundle)};
+}
+
 Json KeyItem(const KeyVault& vault, const KeyVersion& version, bool with_version) {
   Json item = {{"kid", KeyId(vault, version, with_version)}, {"attributes", Attributes(vault, version)}};
   AddTags(version, item);
@@ -221,14 +226,12 @@ StatusOr<Result> CreateKey(KeyCall& key) {
   }
   KEYHOLD_ASSIGN_OR_RETURN(const KeyVersion made,
                            AddVersion(key.call.store, std::move(settings), key.call.now));
-  KEYHOLD_ASSIGN_OR_RETURN(Json bundle, KeyBundle(key.vault, made));
-  return Result{200, std::move(bundle)};
+  return BundleAnswer(key.vault, made);
 }
 
 StatusOr<Result> GetKey(KeyCall& key) {
   KEYHOLD_ASSIGN_OR_RETURN(const KeyVersion version, VersionFor(key));
-  KEYHOLD_ASSIGN_OR_RETURN(Json bundle, KeyBundle(key.vault, version));
-  return Result{200, std::move(bundle)};
+  return BundleAnswer(key.vault, version);
 }
 
 StatusOr<Result> ListKeys(KeyCall& key) {
@@ -254,8 +257,7 @@ StatusOr<Result> UpdateKey(KeyCall& key) {
   KEYHOLD_RETURN_IF_ERROR(ReadSettings(key.call.body, version));
   version.updated = key.call.now;
   key.call.store.PutVersion(version);
-  KEYHOLD_ASSIGN_OR_RETURN(Json bundle, KeyBundle(key.vault, version));
-  return Result{200, std::move(bundle)};
+  return BundleAnswer(key.vault, version);
 }
 
 StatusOr<Result> RotateKey(KeyCall& key) {
@@ -263,8 +265,7 @@ StatusOr<Result> RotateKey(KeyCall& key) {
   newest.enabled = true;
   KEYHOLD_ASSIGN_OR_RETURN(const KeyVersion made,
                            AddVersion(key.call.store, std::move(newest), key.call.now));
-  KEYHOLD_ASSIGN_OR_RETURN(Json bundle, KeyBundle(key.vault, made));
-  return Result{200, std::move(bundle)};
+  return BundleAnswer(key.vault, made);
 }
 
 StatusOr<Result> GetRotationPolicy(KeyCall& key) {
