@@ -1,12 +1,11 @@
 #include "tests/localcloud/azure_client.h"
 
-#include <httplib.h>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "localcloud/aws/url.h"
+#include "tests/localcloud/proxied.h"
 
 namespace keyhold::localcloud {
 namespace {
@@ -32,18 +31,15 @@ AzureClient::AzureClient(const TestCloud& cloud)
 AzureAnswer AzureClient::Send(const std::string& host, const std::string& method, const std::string& target,
                               const std::string& body,
                               const std::map<std::string, std::string>& headers) const {
-  httplib::SSLClient client(host);
-  client.set_tcp_nodelay(true);
-  client.set_proxy("127.0.0.1", const_cast<TestCloud&>(cloud_).cloud().port());
-  client.set_ca_cert_path(cloud_.File("ca.pem").c_str());
-  client.enable_server_certificate_verification(true);
-  client.set_url_encode(false);
+  const auto client =
+      ProxiedClient(host, const_cast<TestCloud&>(cloud_).cloud().port(), cloud_.File("ca.pem"));
+  client->set_url_encode(false);
   httplib::Request request;
   request.method = method;
   request.path = target;
   request.body = body;
   for (const auto& [name, value] : headers) request.set_header(name, value);
-  const auto result = client.send(request);
+  const auto result = client->send(request);
   AzureAnswer answer;
   if (!result) return answer;
   answer.status = result->status;

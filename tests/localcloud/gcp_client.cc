@@ -1,10 +1,9 @@
 #include "tests/localcloud/gcp_client.h"
 
-#include <httplib.h>
-
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "crypto/rsa.h"
+#include "tests/localcloud/proxied.h"
 
 namespace keyhold::localcloud::gcp {
 namespace {
@@ -52,19 +51,15 @@ GcpAnswer GcpClient::Send(const std::string& method, const std::string& host, co
 
 GcpAnswer GcpClient::SendRaw(const std::string& method, const std::string& host, const std::string& target,
                              const std::string& body, const std::string& type) const {
-  httplib::SSLClient client(host);
-  client.set_tcp_nodelay(true);
-  client.set_proxy("127.0.0.1", port_);
-  client.set_ca_cert_path(ca_file_.c_str());
-  client.enable_server_certificate_verification(true);
-  client.set_url_encode(false);
+  const auto client = ProxiedClient(host, port_, ca_file_);
+  client->set_url_encode(false);
   httplib::Request request;
   request.method = method;
   request.path = target;
   request.body = body;
   if (!token_.empty()) request.set_header("Authorization", "Bearer " + token_);
   if (!body.empty()) request.set_header("Content-Type", type);
-  const auto result = client.send(request);
+  const auto result = client->send(request);
   GcpAnswer answer;
   if (!result) return answer;
   answer.status = result->status;

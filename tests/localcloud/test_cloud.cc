@@ -1,7 +1,5 @@
 #include "tests/localcloud/test_cloud.h"
 
-#include <httplib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -12,6 +10,7 @@
 #include "crypto/hash.h"
 #include "localcloud/aws/sigv4.h"
 #include "localcloud/aws/url.h"
+#include "tests/localcloud/proxied.h"
 
 namespace keyhold::localcloud {
 
@@ -58,14 +57,10 @@ Answer AwsClient::Send(const std::string& host, const std::string& scope, const 
       ", Signature=",
       aws::Signature(crypto::AsBytes(credentials_.secret_access_key), authorization, to_sign));
 
-  httplib::SSLClient client(host);
-  client.set_tcp_nodelay(true);
-  client.set_proxy("127.0.0.1", port_);
-  client.set_ca_cert_path(ca_file_.c_str());
-  client.enable_server_certificate_verification(true);
+  const auto client = ProxiedClient(host, port_, ca_file_);
   std::string type = headers["content-type"];
   headers.erase("content-type");
-  auto result = client.Post("/", httplib::Headers(headers.begin(), headers.end()), body, type);
+  auto result = client->Post("/", httplib::Headers(headers.begin(), headers.end()), body, type);
   Answer answer;
   if (!result) return answer;
   answer.status = result->status;

@@ -20,12 +20,6 @@ Status No(Cause cause) { return Error(cause, "the KMS says no to " + std::string
 
 class StateTest : public NodeTest {
  protected:
-  void Serve() {
-    Start();
-    AwaitState(NodeState::kServing);
-    WantKey(kFirstKey);
-    Await([](const NodeStatus& s) { return s.cmek_status == "ENABLED"; }, "enabled key");
-  }
   void Lock(Cause cause = Cause::kKmsDisabled) {
     Serve();
     kms_.Answer(kFirstKey, No(cause));

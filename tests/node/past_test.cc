@@ -19,12 +19,6 @@ void Shell(const std::string& command) { ASSERT_EQ(system(command.c_str()), 0) <
 
 class PastTest : public NodeTest {
  protected:
-  void Serve() {
-    Start();
-    AwaitState(NodeState::kServing);
-    WantKey(kFirstKey);
-    Await([](const NodeStatus& s) { return s.cmek_status == "ENABLED"; }, "enabled key");
-  }
   // With all that makes a file what it is: the store's identities are extended attributes.
   void Save(const std::string& what) {
     Shell("cp -a " + options_.dir + "/" + what + " " + dir_.File("saved-" + what));

@@ -193,6 +193,13 @@ void NodeTest::Start() {
   node_ = *std::move(node);
 }
 
+void NodeTest::Serve() {
+  Start();
+  AwaitState(wire::NodeState::kServing);
+  WantKey(kFirstKey);
+  Await([](const wire::NodeStatus& s) { return s.cmek_status == "ENABLED"; }, "enabled key");
+}
+
 void NodeTest::Stop() { node_.reset(); }
 
 void NodeTest::Want(const std::function<void(wire::DesiredNode&)>& change) {

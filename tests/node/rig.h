@@ -71,6 +71,8 @@ class NodeTest : public ::testing::Test {
   ~NodeTest() override;
 
   void Start();
+  // Until it serves under kFirstKey.
+  void Serve();
   // As kill -9 leaves it where the store is concerned, but for what is in memory: nothing is told, and the
   // next Start() goes on from the files.
   void Stop();
