@@ -12,16 +12,18 @@ bool CheckReport::Usable() const {
 }
 
 Status CheckReport::ToStatus() const {
-  std::string message;
+  if (steps.empty()) return Error(Cause::kInternal, "a key check without steps");
   const CheckStep* first = nullptr;
+  std::string failed;
   for (const CheckStep& step : steps) {
     if (step.passed) continue;
+    failed += StrCat({first == nullptr ? "" : ", ", step.name});
     if (first == nullptr) first = &step;
-    message += StrCat({message.empty() ? "" : "; ", step.message});
   }
-  if (first != nullptr) return Error(first->cause, message);
-  if (steps.empty()) return Error(Cause::kInternal, "a key check without steps");
-  return OkStatus();
+  if (first == nullptr) return OkStatus();
+  const bool several = failed.size() > first->name.size();
+  return Error(first->cause,
+               several ? StrCat({"checks failed: ", failed, "; ", first->message}) : first->message);
 }
 
 }  // namespace keyhold::kms

@@ -2,7 +2,9 @@
 #include <thread>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/crc32c.h"
 #include "crypto/secret.h"
 #include "tests/localcloud/gcp_client.h"
@@ -198,6 +200,19 @@ TEST_F(GcpTest, PoliciesAreReplacedOnlyAsTheyWereRead) {
               "There were concurrent policy changes");
   policy["etag"] = set.body["etag"];
   EXPECT_EQ(Customer().Post(kKms, key + ":setIamPolicy", {{"policy", policy}}).status, 200);
+}
+
+TEST_F(GcpTest, AnEtagIsTheSameInEitherBase64) {
+  const std::string key = NewKey();
+  std::string etag;
+  while (!absl::StrContains(etag, '/') && !absl::StrContains(etag, '+')) {
+    const GcpAnswer set =
+        Customer().Post(kKms, key + ":setIamPolicy", {{"policy", {{"bindings", Json::array()}}}});
+    ASSERT_EQ(set.status, 200) << set.text;
+    etag = set.body["etag"];
+  }
+  absl::StrReplaceAll({{"/", "_"}, {"+", "-"}, {"=", ""}}, &etag);
+  EXPECT_EQ(Customer().Post(kKms, key + ":setIamPolicy", {{"policy", {{"etag", etag}}}}).status, 200);
 }
 
 TEST_F(GcpTest, PoliciesThatMeanNothingAreRefused) {

@@ -18,6 +18,10 @@ std::string TextOf(const Json& object, const char* name);
 // The same; INVALID_ARGUMENT where it is no string.
 StatusOr<std::string> StringIn(const Json& object, const char* name);
 
+// The bytes of a field, base64 of either alphabet, padded or not, as the mapping allows and clients use it
+// (gcloud writes base64url). False where it is neither.
+bool DecodeBytes(const std::string& text, std::string* bytes);
+
 // RFC 3339 with the fraction that it needs.
 std::string TimeText(absl::Time time);
 

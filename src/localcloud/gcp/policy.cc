@@ -137,7 +137,9 @@ Json EmptyPolicy() { return {{"version", 1}, {"etag", kNoEtag}, {"bindings", Jso
 StatusOr<Json> ReplacePolicy(const Json& current, const Json& wanted, crypto::Random& random) {
   if (!wanted.is_object()) return Invalid("The request has no policy.");
   const std::string etag = TextOf(wanted, "etag");
-  if (!etag.empty() && etag != TextOf(current, "etag")) {
+  std::string asked, held;
+  if (!etag.empty() &&
+      (!DecodeBytes(etag, &asked) || !DecodeBytes(TextOf(current, "etag"), &held) || asked != held)) {
     return GcpError(
         "ABORTED",
         absl::StrCat("There were concurrent policy changes. Please retry the whole "

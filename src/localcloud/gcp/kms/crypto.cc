@@ -31,7 +31,7 @@ StatusOr<std::optional<uint32_t>> CrcIn(const Json& body, const std::string& fie
 StatusOr<Field> BytesIn(const Json& body, const std::string& json, const std::string& proto) {
   Field field;
   KEYHOLD_ASSIGN_OR_RETURN(const std::string text, StringIn(body, json.c_str()));
-  if (!absl::Base64Unescape(text, &field.bytes) && !absl::WebSafeBase64Unescape(text, &field.bytes)) {
+  if (!DecodeBytes(text, &field.bytes)) {
     return Invalid(absl::StrCat("Invalid value at '", proto, "' (TYPE_BYTES), Base64 decoding failed."));
   }
   KEYHOLD_ASSIGN_OR_RETURN(const auto crc, CrcIn(body, json + "Crc32c"));
