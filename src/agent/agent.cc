@@ -158,14 +158,16 @@ class HostAgent final : public Agent {
     KEYHOLD_ASSIGN_OR_RETURN(const wire::KeySpec spec, wire::KeySpecFromJson(check.at("key_spec")));
     const auto id = check.at("id").get<std::string>();
     const auto node_id = check.at("node_id").get<std::string>();
+    const auto region = check.value("region", "");
     if (!IsId(id) || !IsId(node_id)) return Error(Cause::kCorrupt, "the work has a check whose id is none");
     const auto found = nodes_.find(node_id);
     if (found == nodes_.end()) return OkStatus();
     std::erase_if(checks_, [](const auto& check) {
       return check.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
     });
-    checks_.push_back(std::async(std::launch::async,
-                                 [this, node = found->second, id, spec] { Answer(id, node->Check(spec)); }));
+    checks_.push_back(std::async(std::launch::async, [this, node = found->second, id, spec, region] {
+      Answer(id, node->Check(spec, region));
+    }));
     return OkStatus();
   }
 

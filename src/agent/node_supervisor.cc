@@ -75,10 +75,12 @@ class Supervisor final : public NodeSupervisor {
 
   bool removed() const override { return removed_; }
 
-  StatusOr<wire::CheckReport> Check(const wire::KeySpec& spec) override {
+  StatusOr<wire::CheckReport> Check(const wire::KeySpec& spec, const std::string& region) override {
     const auto client = HttpClient::ForSocket(socket_);
+    json task = wire::ToJson(spec);
+    task["region"] = region;
     KEYHOLD_ASSIGN_OR_RETURN(const json report,
-                             client->Send({"POST", "/check", BodyOf(wire::ToJson(spec)), kCheckTimeout, ""}));
+                             client->Send({"POST", "/check", BodyOf(task), kCheckTimeout, ""}));
     return wire::CheckReportFromJson(report);
   }
 

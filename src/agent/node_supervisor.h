@@ -63,7 +63,7 @@ class NodeSupervisor {
   virtual bool removed() const = 0;
 
   // Asks the node to try a key; blocks for as long as that takes.
-  virtual StatusOr<wire::CheckReport> Check(const wire::KeySpec& spec) = 0;
+  virtual StatusOr<wire::CheckReport> Check(const wire::KeySpec& spec, const std::string& region) = 0;
 
   virtual void Stop(NodesFate fate) = 0;
 };

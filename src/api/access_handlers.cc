@@ -1,5 +1,9 @@
+#include <arpa/inet.h>
+
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "api/handlers.h"
 #include "api/json_input.h"
 #include "api/page.h"
@@ -67,6 +71,14 @@ StatusOr<AllowlistEntry> EntryOfPathAndBody(const Request& request) {
   return entry;
 }
 
+// In the order of the addresses, IPv4 first.
+std::string SortKey(const AllowlistEntry& entry) {
+  const bool v6 = entry.cidr_ip.find(':') != std::string::npos;
+  std::string address(v6 ? sizeof(in6_addr) : sizeof(in_addr), '\0');
+  inet_pton(v6 ? AF_INET6 : AF_INET, entry.cidr_ip.c_str(), address.data());
+  return absl::StrFormat("%d %s %03d", v6 ? 6 : 4, absl::BytesToHexString(address), entry.cidr_mask);
+}
+
 }  // namespace
 
 StatusOr<Reply> ListSqlUsers(Services& services, const Request& request) {
@@ -97,7 +109,7 @@ StatusOr<Reply> ListAllowlist(Services& services, const Request& request) {
   KEYHOLD_ASSIGN_OR_RETURN(const auto listing, services.allowlist.List(ClusterId(request)));
   std::vector<Keyed> items;
   for (const AllowlistEntry& entry : listing.entries) {
-    items.push_back({absl::StrCat(entry.cidr_ip, "/", entry.cidr_mask), AllowlistEntryJson(entry)});
+    items.push_back({SortKey(entry), AllowlistEntryJson(entry)});
   }
   KEYHOLD_ASSIGN_OR_RETURN(Reply reply, Paged(request, "allowlist", std::move(items)));
   json body = json::parse(reply.body);

@@ -17,7 +17,10 @@ json WorkJson(const control::Work& work) {
   }
   json checks = json::array();
   for (const control::CheckTask& task : work.checks) {
-    checks.push_back({{"id", task.id}, {"node_id", task.node_id}, {"key_spec", wire::ToJson(task.key_spec)}});
+    checks.push_back({{"id", task.id},
+                      {"node_id", task.node_id},
+                      {"key_spec", wire::ToJson(task.key_spec)},
+                      {"region", task.region}});
   }
   return {{"version", work.version}, {"nodes", std::move(nodes)}, {"checks", std::move(checks)}};
 }

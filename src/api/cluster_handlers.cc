@@ -1,7 +1,10 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "api/cluster_input.h"
 #include "api/handlers.h"
 #include "api/page.h"
+#include "api/router.h"
 #include "api/views.h"
 #include "control/sql_users.h"
 
@@ -15,7 +18,7 @@ constexpr absl::Duration kAgentSilence = absl::Minutes(1);
 
 StatusOr<Reply> ClusterReply(const Services& services, const StatusOr<ClusterView>& view) {
   if (!view.ok()) return view.status();
-  return Reply::Json(ClusterJson(*view, services.aws_principal_arn));
+  return Reply::Json(ClusterJson(*view, services.principals));
 }
 
 const std::string& ClusterId(const Request& request) { return request.path.at("cluster_id"); }
@@ -23,16 +26,15 @@ const std::string& ClusterId(const Request& request) { return request.path.at("c
 // By `sort_by`, then id.
 StatusOr<std::string> SortKey(const std::string& sort_by, const ClusterView& view) {
   const control::Cluster& cluster = view.cluster;
-  if (sort_by == "NAME") return absl::StrCat(cluster.name, " ", cluster.id);
+  if (sort_by.empty() || sort_by == "NAME") return absl::StrCat(cluster.name, " ", cluster.id);
   const bool deleted_at = sort_by == "DELETED_AT";
-  if (!deleted_at && !sort_by.empty() && sort_by != "CREATED_AT") {
+  if (!deleted_at && sort_by != "CREATED_AT") {
     return Error(Cause::kInvalidArgument, "pagination.sort_by must be NAME, CREATED_AT or DELETED_AT");
   }
   // With all digits, so that the order of the texts is the order of the times.
-  const absl::Time time = deleted_at ? cluster.deleted_at : cluster.created_at;
-  const std::string text =
-      time == absl::InfinitePast() ? "" : absl::FormatTime("%Y-%m-%dT%H:%M:%E6S", time, absl::UTCTimeZone());
-  return absl::StrCat(text, " ", cluster.id);
+  const bool active = cluster.deleted_at == absl::InfinitePast();
+  const absl::Time time = deleted_at && !active ? cluster.deleted_at : cluster.created_at;
+  return absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%E6S", time, absl::UTCTimeZone()), " ", cluster.id);
 }
 
 bool IsLive(const Services& services, const control::Node& node) {
@@ -45,6 +47,14 @@ Status CheckDatabaseName(const std::string& name) {
   return Annotate(control::CheckSqlUserName(name), "database");
 }
 
+Status CheckHasRegion(const ClusterView& view, const std::string& region) {
+  const bool has = std::any_of(view.regions.begin(), view.regions.end(),
+                               [&](const control::Region& r) { return r.name == region; });
+  if (region.empty() || has) return OkStatus();
+  return Error(Cause::kNotFound,
+               absl::StrCat("cluster ", view.cluster.name, " has no region ", region.substr(0, 64)));
+}
+
 }  // namespace
 
 StatusOr<Reply> ListClusters(Services& services, const Request& request) {
@@ -52,8 +62,9 @@ StatusOr<Reply> ListClusters(Services& services, const Request& request) {
                            services.clusters.List(request.Query("show_inactive") == "true"));
   std::vector<Keyed> items;
   for (const ClusterView& view : views) {
+    if (!MaySee(request.caller, view.cluster.id)) continue;
     KEYHOLD_ASSIGN_OR_RETURN(std::string key, SortKey(request.Query("pagination.sort_by"), view));
-    items.push_back({std::move(key), ClusterJson(view, services.aws_principal_arn)});
+    items.push_back({std::move(key), ClusterJson(view, services.principals)});
   }
   return Paged(request, "clusters", std::move(items));
 }
@@ -82,7 +93,7 @@ StatusOr<Reply> ListClusterNodes(Services& services, const Request& request) {
   std::vector<Keyed> items;
   for (const control::Node& node : view.nodes) {
     if (!region.empty() && node.region != region) continue;
-    items.push_back({node.id,
+    items.push_back({absl::StrCat(node.region, " ", node.id),
                      {{"name", node.id},
                       {"region_name", node.region},
                       {"status", IsLive(services, node) ? "LIVE" : "NOT_READY"}}});
@@ -96,7 +107,9 @@ StatusOr<Reply> GetConnectionString(Services& services, const Request& request) 
   const std::string user = request.Query("sql_user");
   KEYHOLD_RETURN_IF_ERROR(CheckDatabaseName(database));
   if (!user.empty()) KEYHOLD_RETURN_IF_ERROR(Annotate(control::CheckSqlUserName(user), "sql_user"));
-  const SqlAddress address = SqlAddressOf(view);
+  const std::string region = request.Query("region");
+  KEYHOLD_RETURN_IF_ERROR(CheckHasRegion(view, region));
+  const SqlAddress address = SqlAddressOf(view, region);
   if (address.port.empty()) {
     return Error(Cause::kUnavailable, absl::StrCat("cluster ", view.cluster.name,
                                                    " has no SQL address yet; try again when it is CREATED"));

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/json_input.h"
+#include "api/key_spec_input.h"
 #include "control/regions.h"
 
 namespace keyhold::api {
@@ -159,8 +160,8 @@ void ReadDedicatedChange(ObjectReader& parent, ClusterChange& change) {
   if (value == nullptr) return;
   ObjectReader reader(*value, parent.PathOf("dedicated"));
   change.hardware = ReadHardware(reader);
-  RefuseValue(reader, "region_nodes");
-  RefuseValue(reader, "cmek_region_specs");
+  if (reader.Value("region_nodes") != nullptr) change.regions = ReadRegionNodes(reader);
+  change.cmek_region_specs = ReadRegionSpecs(reader, "cmek_region_specs");
   parent.Fail(reader.Finish());
 }
 

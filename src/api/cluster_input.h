@@ -11,7 +11,7 @@ namespace keyhold::api {
 // for what Keyhold has not: several nodes, folders, a customer's own cloud account, egress rules.
 StatusOr<control::ClusterSpec> ReadClusterSpec(std::string_view body);
 
-// UpdateClusterSpecification, and advanced_security_add_on. The same errors; regions cannot be changed.
+// UpdateClusterSpecification, and advanced_security_add_on. The same errors.
 StatusOr<control::ClusterChange> ReadClusterChange(std::string_view body);
 
 }  // namespace keyhold::api

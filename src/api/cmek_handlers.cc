@@ -1,6 +1,6 @@
-#include "absl/strings/str_cat.h"
 #include "api/handlers.h"
 #include "api/json_input.h"
+#include "api/key_spec_input.h"
 #include "api/views.h"
 
 namespace keyhold::api {
@@ -10,41 +10,12 @@ using control::ClusterView;
 using control::CmekRegionSpec;
 using nlohmann::json;
 
-constexpr size_t kMaxRegionSpecs = 64;
-
-wire::KeySpec ReadKeySpec(ObjectReader& parent) {
-  wire::KeySpec spec;
-  const json* value = parent.Value("key_spec");
-  if (value == nullptr) {
-    parent.Fail(Error(Cause::kInvalidArgument, absl::StrCat(parent.PathOf("key_spec"), " is missing")));
-    return spec;
-  }
-  ObjectReader reader(*value, parent.PathOf("key_spec"));
-  spec.type = reader.Text("type").value_or("");
-  spec.uri = reader.Text("uri").value_or("");
-  spec.auth_principal = reader.Text("auth_principal").value_or("");
-  parent.Fail(reader.Finish());
-  return spec;
-}
-
-StatusOr<std::vector<CmekRegionSpec>> ReadRegionSpecs(const Request& request) {
+StatusOr<std::vector<CmekRegionSpec>> SpecsOf(const Request& request) {
   KEYHOLD_ASSIGN_OR_RETURN(const json object, ParseObject(request.body));
   ObjectReader body(object, "");
-  const json* list = body.Value("region_specs");
+  std::vector<CmekRegionSpec> specs = ReadRegionSpecs(body, "region_specs");
   KEYHOLD_RETURN_IF_ERROR(body.Finish());
-  if (list == nullptr || !list->is_array() || list->empty() || list->size() > kMaxRegionSpecs) {
-    return Error(Cause::kInvalidArgument,
-                 R"(region_specs must be a list: [{"region": "us-east-1", "key_spec": {"type", "uri"}}])");
-  }
-  std::vector<CmekRegionSpec> specs;
-  for (const json& element : *list) {
-    ObjectReader reader(element, absl::StrCat("region_specs[", specs.size(), "]"));
-    CmekRegionSpec spec;
-    spec.region = reader.Text("region").value_or("");
-    spec.key_spec = ReadKeySpec(reader);
-    KEYHOLD_RETURN_IF_ERROR(reader.Finish());
-    specs.push_back(std::move(spec));
-  }
+  if (specs.empty()) return Error(Cause::kInvalidArgument, "region_specs is missing");
   return specs;
 }
 
@@ -62,18 +33,18 @@ StatusOr<Reply> GetCmek(Services& services, const Request& request) {
 }
 
 StatusOr<Reply> EnableCmek(Services& services, const Request& request) {
-  KEYHOLD_ASSIGN_OR_RETURN(const auto specs, ReadRegionSpecs(request));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto specs, SpecsOf(request));
   return CmekReply(services.cmek.Enable(request.caller, ClusterId(request), specs));
 }
 
 StatusOr<Reply> UpdateCmek(Services& services, const Request& request) {
-  KEYHOLD_ASSIGN_OR_RETURN(const auto specs, ReadRegionSpecs(request));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto specs, SpecsOf(request));
   return CmekReply(services.cmek.Rotate(request.caller, ClusterId(request), specs));
 }
 
 // Keyhold's own: a dry run. A report is an answer, whatever it says.
 StatusOr<Reply> CheckCmek(Services& services, const Request& request) {
-  KEYHOLD_ASSIGN_OR_RETURN(const auto specs, ReadRegionSpecs(request));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto specs, SpecsOf(request));
   KEYHOLD_ASSIGN_OR_RETURN(const auto checks, services.cmek.Check(ClusterId(request), specs));
   json regions = json::array();
   bool usable = true;

@@ -37,8 +37,6 @@ StatusOr<Reply> DeleteAllowlistEntry(Services&, const Request&);
 
 // organization_handlers.cc
 StatusOr<Reply> GetOrganization(Services&, const Request&);
-StatusOr<Reply> ListServiceAccounts(Services&, const Request&);
-StatusOr<Reply> GetServiceAccount(Services&, const Request&);
 StatusOr<Reply> ListApiKeys(Services&, const Request&);
 StatusOr<Reply> CreateApiKey(Services&, const Request&);
 StatusOr<Reply> GetApiKey(Services&, const Request&);
@@ -47,6 +45,18 @@ StatusOr<Reply> DeleteApiKey(Services&, const Request&);
 StatusOr<Reply> ListAuditLogs(Services&, const Request&);
 StatusOr<Reply> ListAvailableRegions(Services&, const Request&);
 StatusOr<Reply> ListClusterVersions(Services&, const Request&);
+
+// role_handlers.cc
+StatusOr<Reply> ListServiceAccounts(Services&, const Request&);
+StatusOr<Reply> CreateServiceAccount(Services&, const Request&);
+StatusOr<Reply> GetServiceAccount(Services&, const Request&);
+StatusOr<Reply> UpdateServiceAccount(Services&, const Request&);
+StatusOr<Reply> DeleteServiceAccount(Services&, const Request&);
+StatusOr<Reply> ListRoleGrants(Services&, const Request&);
+StatusOr<Reply> GetRolesOfUser(Services&, const Request&);
+StatusOr<Reply> SetRolesOfUser(Services&, const Request&);
+StatusOr<Reply> AddUserToRole(Services&, const Request&);
+StatusOr<Reply> RemoveUserFromRole(Services&, const Request&);
 
 // agent_handlers.cc
 StatusOr<Reply> GetAgentWork(Services&, const Request&);

@@ -1,5 +1,6 @@
 #include "api/http_status.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -45,6 +46,14 @@ constexpr bool InEnumOrder() {
 }
 static_assert(InEnumOrder(), "kRows is indexed by Cause");
 
+nlohmann::json Body(int code, std::string_view message, std::string_view reason) {
+  return {
+      {"code", code},
+      {"message", message},
+      {"details",
+       {{{"@type", "type.googleapis.com/google.rpc.ErrorInfo"}, {"reason", reason}, {"domain", "keyhold"}}}}};
+}
+
 }  // namespace
 
 HttpStatus HttpStatusOf(Cause cause) { return kRows[static_cast<size_t>(cause)].status; }
@@ -54,12 +63,15 @@ nlohmann::json ErrorBody(const Status& status) {
   const std::string message = cause == Cause::kInternal
                                   ? "something went wrong in the server; its log says what"
                                   : std::string(status.message());
-  return {{"code", HttpStatusOf(cause).grpc},
-          {"message", message},
-          {"details",
-           {{{"@type", "type.googleapis.com/google.rpc.ErrorInfo"},
-             {"reason", CauseName(cause)},
-             {"domain", "keyhold"}}}}};
+  return Body(HttpStatusOf(cause).grpc, message, CauseName(cause));
+}
+
+Reply TooMany(std::string_view message, absl::Duration wait) {
+  Reply reply = Reply::Json(Body(8, message, "RATE_LIMITED"));
+  reply.status = 429;
+  const int64_t seconds = absl::ToInt64Seconds(absl::Ceil(wait, absl::Seconds(1)));
+  reply.headers["Retry-After"] = std::to_string(std::max<int64_t>(1, seconds));
+  return reply;
 }
 
 }  // namespace keyhold::api

@@ -21,23 +21,48 @@ std::string Printable(std::string text) {
   return text;
 }
 
+// What no reader shall see: too many levels, and a field that is there twice, of which one reader takes the
+// first and another the last.
+class Watcher {
+ public:
+  bool See(int depth, json::parse_event_t event, const json& parsed) {
+    using Event = json::parse_event_t;
+    if (depth > kMaxDepth) {
+      Fail(absl::StrCat("the JSON is nested deeper than ", kMaxDepth, " levels"));
+    } else if (event == Event::object_start) {
+      fields_.emplace_back();
+    } else if (event == Event::object_end && !fields_.empty()) {
+      fields_.pop_back();
+    } else if (event == Event::key && !fields_.empty()) {
+      const auto name = parsed.get<std::string>();
+      if (!fields_.back().insert(name).second)
+        Fail(absl::StrCat("the field ", Printable(name), " is there twice"));
+    }
+    return status_.ok();
+  }
+  const Status& status() const { return status_; }
+
+ private:
+  void Fail(const std::string& message) {
+    if (status_.ok()) status_ = Error(Cause::kInvalidArgument, message);
+  }
+
+  std::vector<std::set<std::string>> fields_;
+  Status status_;
+};
+
 }  // namespace
 
 StatusOr<json> ParseObject(std::string_view text) {
   if (text.size() > kMaxBodySize) {
     return Error(Cause::kInvalidArgument, absl::StrCat("the body is larger than ", kMaxBodySize, " bytes"));
   }
-  bool too_deep = false;
-  const auto watch = [&](int depth, json::parse_event_t, json&) {
-    too_deep = too_deep || depth > kMaxDepth;
-    return !too_deep;
-  };
+  Watcher watcher;
   try {
-    json value = json::parse(text, watch);
-    if (too_deep) {
-      return Error(Cause::kInvalidArgument,
-                   absl::StrCat("the JSON is nested deeper than ", kMaxDepth, " levels"));
-    }
+    json value = json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) {
+      return watcher.See(depth, event, parsed);
+    });
+    KEYHOLD_RETURN_IF_ERROR(watcher.status());
     if (!value.is_object()) return Error(Cause::kInvalidArgument, "the body must be a JSON object");
     return value;
   } catch (const json::parse_error& e) {

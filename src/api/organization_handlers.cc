@@ -37,24 +37,7 @@ StatusOr<absl::Time> StartOf(const Request& request) {
 
 StatusOr<Reply> GetOrganization(Services& services, const Request&) {
   KEYHOLD_ASSIGN_OR_RETURN(const auto organization, control::GetOrganization(services.core));
-  return Reply::Json(OrganizationJson(organization, services.aws_principal_arn));
-}
-
-StatusOr<Reply> ListServiceAccounts(Services& services, const Request& request) {
-  KEYHOLD_ASSIGN_OR_RETURN(const auto accounts, control::ListServiceAccounts(services.core));
-  std::vector<Keyed> items;
-  for (const auto& account : accounts) {
-    items.push_back({KeyOfTime(account.created_at, account.id), ServiceAccountJson(account)});
-  }
-  return Paged(request, "service_accounts", std::move(items));
-}
-
-StatusOr<Reply> GetServiceAccount(Services& services, const Request& request) {
-  KEYHOLD_ASSIGN_OR_RETURN(const auto accounts, control::ListServiceAccounts(services.core));
-  for (const auto& account : accounts) {
-    if (account.id == request.path.at("id")) return Reply::Json(ServiceAccountJson(account));
-  }
-  return Error(Cause::kNotFound, "there is no service account with this id");
+  return Reply::Json(OrganizationJson(organization, services.principals));
 }
 
 StatusOr<Reply> ListApiKeys(Services& services, const Request& request) {
@@ -94,7 +77,7 @@ StatusOr<Reply> DeleteApiKey(Services& services, const Request& request) {
 StatusOr<Reply> ListAuditLogs(Services& services, const Request& request) {
   control::AuditPage page;
   KEYHOLD_ASSIGN_OR_RETURN(const int limit, LimitOf(request, "limit"));
-  KEYHOLD_ASSIGN_OR_RETURN(page.descending, DescendingOf(request, "sort_order", true));
+  KEYHOLD_ASSIGN_OR_RETURN(page.descending, DescendingOf(request, "sort_order", false));
   KEYHOLD_ASSIGN_OR_RETURN(page.starting_from, StartOf(request));
   page.limit = limit + 1;
   std::vector<control::AuditEvent> events;
@@ -103,9 +86,11 @@ StatusOr<Reply> ListAuditLogs(Services& services, const Request& request) {
     return OkStatus();
   }));
   json reply = {{"entries", json::array()}};
-  if (static_cast<int>(events.size()) > limit) {
+  const bool more = static_cast<int>(events.size()) > limit;
+  if (more) events.pop_back();
+  // Forwards there may always come more; backwards there is an end.
+  if (!events.empty() && (more || !page.descending)) {
     reply["next_starting_from"] = control::Rfc3339(events.back().created_at);
-    events.pop_back();
   }
   for (const auto& event : events) reply["entries"].push_back(AuditEventJson(event));
   return Reply::Json(reply);

@@ -49,6 +49,14 @@ std::pair<size_t, size_t> Window(const std::vector<Keyed>& items, bool descendin
   return {first, std::min(items.size(), first + limit)};
 }
 
+// Keys make pages stable here, so that a time adds nothing; what is no time is told.
+Status CheckAsOfTime(const std::string& text) {
+  absl::Time time;
+  std::string error;
+  if (text.empty() || absl::ParseTime(absl::RFC3339_full, text, &time, &error)) return OkStatus();
+  return Error(Cause::kInvalidArgument, "pagination.as_of_time must be a time such as 2026-01-31T12:00:00Z");
+}
+
 }  // namespace
 
 StatusOr<int> LimitOf(const Request& request, const char* name, int fallback) {
@@ -69,6 +77,7 @@ StatusOr<bool> DescendingOf(const Request& request, const char* name, bool fallb
 }
 
 StatusOr<Reply> Paged(const Request& request, const char* name, std::vector<Keyed> items) {
+  KEYHOLD_RETURN_IF_ERROR(CheckAsOfTime(request.Query("pagination.as_of_time")));
   KEYHOLD_ASSIGN_OR_RETURN(const int limit, LimitOf(request, "pagination.limit"));
   KEYHOLD_ASSIGN_OR_RETURN(const bool descending, DescendingOf(request, "pagination.sort_order", false));
   KEYHOLD_ASSIGN_OR_RETURN(const Token token, TokenOf(request.Query("pagination.page")));

@@ -28,9 +28,10 @@ struct Reply {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  std::map<std::string, std::string> headers = {};
 
   static Reply Json(const nlohmann::json& json) {
-    return {200, "application/json", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+    return {200, "application/json", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), {}};
   }
 };
 

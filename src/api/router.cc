@@ -1,74 +1,99 @@
 #include "api/router.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "api/handlers.h"
+#include "control/roles.h"
 
 namespace keyhold::api {
 namespace {
 
+using enum control::Role;
+
 constexpr Access kKey = Access::kApiKey;
 constexpr Access kOpen = Access::kOpen;
 constexpr Access kAgent = Access::kAgent;
+constexpr Scope kMember = Scope::kMember;
+constexpr Scope kOrg = Scope::kOrganization;
+constexpr Scope kOn = Scope::kCluster;
+constexpr Scope kAny = Scope::kAnywhere;
+
+constexpr RoleSet kAdmins = RolesOf(kOrgAdmin, kClusterAdmin);
+constexpr RoleSet kAdminister = RolesOf(kClusterAdmin);
+constexpr RoleSet kOperate = kAdminister | RolesOf(kClusterOperatorWriter);
+constexpr RoleSet kDevelop = kOperate | RolesOf(kClusterDeveloper);
+constexpr RoleSet kSeeNodes = kDevelop | RolesOf(kOrgAdmin);
+constexpr RoleSet kSee = kSeeNodes | RolesOf(kMetricsViewer, kClusterMonitor, kFolderAdmin, kFolderMover);
+constexpr RoleSet kSeeRoles = kAdmins | RolesOf(kFolderAdmin);
 
 #define API "/api/v1/"
 #define CLUSTER "/api/v1/clusters/{cluster_id}"
+#define ENTRY CLUSTER "/networking/allowlist/{cidr_ip}/{cidr_mask}"
+#define GRANT API "roles/{user_id}/{resource_type}/{resource_id}/{role_name}"
 
 constexpr Route kRoutes[] = {
-    {"GET", API "api-keys", kKey, ListApiKeys},
-    {"POST", API "api-keys", kKey, CreateApiKey},
-    {"GET", API "api-keys/{id}", kKey, GetApiKey},
-    {"PATCH", API "api-keys/{id}", kKey, UpdateApiKey},
-    {"DELETE", API "api-keys/{id}", kKey, DeleteApiKey},
-    {"GET", API "auditlogevents", kKey, ListAuditLogs},
-    {"GET", API "cluster-versions", kKey, ListClusterVersions},
-    {"GET", API "clusters", kKey, ListClusters},
-    {"POST", API "clusters", kKey, CreateCluster},
-    {"GET", API "clusters/available-regions", kKey, ListAvailableRegions},
-    {"GET", CLUSTER, kKey, GetCluster},
-    {"PATCH", CLUSTER, kKey, UpdateCluster},
-    {"DELETE", CLUSTER, kKey, DeleteCluster},
-    {"GET", CLUSTER "/cmek", kKey, GetCmek},
-    {"POST", CLUSTER "/cmek", kKey, EnableCmek},
-    {"PUT", CLUSTER "/cmek", kKey, UpdateCmek},
-    {"PATCH", CLUSTER "/cmek", kKey, ActOnCmek},
-    {"POST", CLUSTER "/cmek/check", kKey, CheckCmek},
-    {"GET", CLUSTER "/connection-string", kKey, GetConnectionString},
-    {"GET", CLUSTER "/networking/allowlist", kKey, ListAllowlist},
-    {"POST", CLUSTER "/networking/allowlist", kKey, AddAllowlistEntry},
-    {"PUT", CLUSTER "/networking/allowlist/{cidr_ip}/{cidr_mask}", kKey, PutAllowlistEntry},
-    {"PATCH", CLUSTER "/networking/allowlist/{cidr_ip}/{cidr_mask}", kKey, UpdateAllowlistEntry},
-    {"DELETE", CLUSTER "/networking/allowlist/{cidr_ip}/{cidr_mask}", kKey, DeleteAllowlistEntry},
-    {"GET", CLUSTER "/nodes", kKey, ListClusterNodes},
-    {"GET", CLUSTER "/sql-users", kKey, ListSqlUsers},
-    {"POST", CLUSTER "/sql-users", kKey, CreateSqlUser},
-    {"DELETE", CLUSTER "/sql-users/{name}", kKey, DeleteSqlUser},
-    {"PUT", CLUSTER "/sql-users/{name}/password", kKey, UpdateSqlUserPassword},
-    {"GET", API "organization", kKey, GetOrganization},
-    {"GET", API "service-accounts", kKey, ListServiceAccounts},
-    {"GET", API "service-accounts/{id}", kKey, GetServiceAccount},
+    {"GET", API "api-keys", kKey, ListApiKeys, kOrg, kAdmins},
+    {"POST", API "api-keys", kKey, CreateApiKey, kOrg, RolesOf(kOrgAdmin), "CREATE_API_KEY"},
+    {"GET", API "api-keys/{id}", kKey, GetApiKey, kOrg, kAdmins},
+    {"PATCH", API "api-keys/{id}", kKey, UpdateApiKey, kOrg, RolesOf(kOrgAdmin), "UPDATE_API_KEY"},
+    {"DELETE", API "api-keys/{id}", kKey, DeleteApiKey, kOrg, RolesOf(kOrgAdmin), "DELETE_API_KEY"},
+    {"GET", API "auditlogevents", kKey, ListAuditLogs, kOrg, RolesOf(kOrgAdmin)},
+    {"GET", API "cluster-versions", kKey, ListClusterVersions, kMember},
+    {"GET", API "clusters", kKey, ListClusters, kAny, kSee},
+    {"POST", API "clusters", kKey, CreateCluster, kOrg, RolesOf(kClusterAdmin, kClusterCreator),
+     "CREATE_CLUSTER"},
+    {"GET", API "clusters/available-regions", kKey, ListAvailableRegions, kMember},
+    {"GET", CLUSTER, kKey, GetCluster, kOn, kSee},
+    {"PATCH", CLUSTER, kKey, UpdateCluster, kOn, kOperate, "UPDATE_CLUSTER"},
+    {"DELETE", CLUSTER, kKey, DeleteCluster, kOn, kAdminister, "DELETE_CLUSTER"},
+    {"GET", CLUSTER "/cmek", kKey, GetCmek, kOn, kOperate},
+    {"POST", CLUSTER "/cmek", kKey, EnableCmek, kOn, kOperate, "UPDATE_CMEK"},
+    {"PUT", CLUSTER "/cmek", kKey, UpdateCmek, kOn, kOperate, "UPDATE_CMEK"},
+    {"PATCH", CLUSTER "/cmek", kKey, ActOnCmek, kOn, kOperate, "REVOKE_CMEK"},
+    {"POST", CLUSTER "/cmek/check", kKey, CheckCmek, kOn, kOperate},
+    {"GET", CLUSTER "/connection-string", kKey, GetConnectionString, kOn, kSee},
+    {"GET", CLUSTER "/networking/allowlist", kKey, ListAllowlist, kOn, kDevelop},
+    {"POST", CLUSTER "/networking/allowlist", kKey, AddAllowlistEntry, kOn, kOperate, "ADD_IP_ALLOWLIST"},
+    {"PUT", ENTRY, kKey, PutAllowlistEntry, kOn, kOperate, "ADD_IP_ALLOWLIST"},
+    {"PATCH", ENTRY, kKey, UpdateAllowlistEntry, kOn, kOperate, "EDIT_IP_ALLOWLIST"},
+    {"DELETE", ENTRY, kKey, DeleteAllowlistEntry, kOn, kOperate, "DELETE_IP_ALLOWLIST"},
+    {"GET", CLUSTER "/nodes", kKey, ListClusterNodes, kOn, kSeeNodes},
+    {"GET", CLUSTER "/sql-users", kKey, ListSqlUsers, kOn, kDevelop},
+    {"POST", CLUSTER "/sql-users", kKey, CreateSqlUser, kOn, kAdminister, "CREATE_SQL_USER"},
+    {"DELETE", CLUSTER "/sql-users/{name}", kKey, DeleteSqlUser, kOn, kAdminister, "DELETE_SQL_USER"},
+    {"PUT", CLUSTER "/sql-users/{name}/password", kKey, UpdateSqlUserPassword, kOn, kAdminister,
+     "CHANGE_SQL_USER_PASSWORD"},
+    {"GET", API "organization", kKey, GetOrganization, kMember},
+    {"GET", API "roles", kKey, ListRoleGrants, kOrg, kSeeRoles},
+    {"GET", API "roles/{user_id}", kKey, GetRolesOfUser, kOrg, kSeeRoles},
+    // What may be given or taken depends on the role: control/roles.h, CheckMayGrant().
+    {"PUT", API "roles/{user_id}", kKey, SetRolesOfUser, kAny, kAdmins, "ASSIGN_USER_ROLE"},
+    {"POST", GRANT, kKey, AddUserToRole, kAny, kAdmins, "ADD_USER_TO_ROLE"},
+    {"DELETE", GRANT, kKey, RemoveUserFromRole, kAny, kAdmins, "REMOVE_USER_FROM_ROLE"},
+    {"GET", API "service-accounts", kKey, ListServiceAccounts, kOrg, kAdmins},
+    {"POST", API "service-accounts", kKey, CreateServiceAccount, kOrg, kAdmins, "CREATE_SERVICE_ACCOUNT"},
+    {"GET", API "service-accounts/{id}", kKey, GetServiceAccount, kOrg, kAdmins},
+    {"PATCH", API "service-accounts/{id}", kKey, UpdateServiceAccount, kOrg, RolesOf(kOrgAdmin),
+     "UPDATE_SERVICE_ACCOUNT"},
+    {"DELETE", API "service-accounts/{id}", kKey, DeleteServiceAccount, kOrg, RolesOf(kOrgAdmin),
+     "DELETE_SERVICE_ACCOUNT"},
 
-    {"GET", CLUSTER "/backups"},
-    {"GET", CLUSTER "/backups-config"},
-    {"PATCH", CLUSTER "/backups-config"},
-    {"GET", CLUSTER "/databases"},
-    {"POST", CLUSTER "/databases"},
-    {"PATCH", CLUSTER "/databases"},
-    {"PATCH", CLUSTER "/databases/{name}"},
-    {"DELETE", CLUSTER "/databases/{name}"},
-    {"GET", CLUSTER "/restores"},
-    {"POST", CLUSTER "/restores"},
-    {"GET", CLUSTER "/restores/{restore_id}"},
-    {"GET", API "roles"},
-    {"GET", API "roles/{user_id}"},
-    {"PUT", API "roles/{user_id}"},
-    {"POST", API "roles/{user_id}/{resource_type}/{resource_id}/{role_name}"},
-    {"DELETE", API "roles/{user_id}/{resource_type}/{resource_id}/{role_name}"},
-    {"POST", API "service-accounts"},
-    {"PATCH", API "service-accounts/{id}"},
-    {"DELETE", API "service-accounts/{id}"},
+    {"GET", CLUSTER "/backups", kKey, nullptr, kOn, kOperate},
+    {"GET", CLUSTER "/backups-config", kKey, nullptr, kOn, kOperate},
+    {"PATCH", CLUSTER "/backups-config", kKey, nullptr, kOn, kOperate, "UPDATE_CLUSTER"},
+    {"GET", CLUSTER "/databases", kKey, nullptr, kOn, kDevelop},
+    {"POST", CLUSTER "/databases", kKey, nullptr, kOn, kOperate, "UPDATE_CLUSTER"},
+    {"PATCH", CLUSTER "/databases", kKey, nullptr, kOn, kOperate, "UPDATE_CLUSTER"},
+    {"PATCH", CLUSTER "/databases/{name}", kKey, nullptr, kOn, kOperate, "UPDATE_CLUSTER"},
+    {"DELETE", CLUSTER "/databases/{name}", kKey, nullptr, kOn, kOperate, "UPDATE_CLUSTER"},
+    {"GET", CLUSTER "/restores", kKey, nullptr, kOn, kOperate},
+    {"POST", CLUSTER "/restores", kKey, nullptr, kOn, kOperate, "RESTORE_CLUSTER"},
+    {"GET", CLUSTER "/restores/{restore_id}", kKey, nullptr, kOn, kOperate},
 
     {"GET", "/agent/v1/work", kAgent, GetAgentWork},
     {"PUT", "/agent/v1/nodes/{node_id}/status", kAgent, PutNodeStatus},
@@ -82,6 +107,8 @@ constexpr Route kRoutes[] = {
 
 #undef API
 #undef CLUSTER
+#undef ENTRY
+#undef GRANT
 
 using Segments = std::vector<std::string>;
 
@@ -108,7 +135,47 @@ int HexDigit(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+bool HasOneOf(const control::Caller& caller, RoleSet roles, const std::string& cluster_id, bool anywhere) {
+  return std::any_of(caller.grants.begin(), caller.grants.end(), [&](const control::RoleGrant& grant) {
+    const bool here = anywhere || grant.cluster_id.empty() || grant.cluster_id == cluster_id;
+    return here && (roles & RolesOf(grant.role)) != 0;
+  });
+}
+
+std::string NamesOf(RoleSet roles) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < control::kRoleCount; ++i) {
+    const auto role = static_cast<control::Role>(i);
+    if ((roles & RolesOf(role)) != 0) names.emplace_back(control::RoleName(role));
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+Status Denied(const Route& route, const Request& request) {
+  const char* where =
+      route.scope == Scope::kOrganization ? "on the organization" : "on it or the organization";
+  return Error(Cause::kPermissionDenied,
+               absl::StrCat("service account ", request.caller.service_account_name,
+                            " may not do this: it takes one of the roles ", NamesOf(route.roles), " ", where,
+                            "; an ORG_ADMIN grants it with ccloud role add"));
+}
+
 }  // namespace
+
+bool MaySee(const control::Caller& caller, const std::string& cluster_id) {
+  return HasOneOf(caller, kSee, cluster_id, false);
+}
+
+Status Authorize(const Route& route, const Request& request) {
+  if (route.access != Access::kApiKey || route.scope == Scope::kMember) return OkStatus();
+  const auto id = request.path.find("cluster_id");
+  const std::string cluster_id = id == request.path.end() ? "" : id->second;
+  if (HasOneOf(request.caller, route.roles, cluster_id, route.scope == Scope::kAnywhere)) return OkStatus();
+  if (route.scope == Scope::kCluster && !MaySee(request.caller, cluster_id)) {
+    return control::NoSuchCluster(cluster_id);
+  }
+  return Denied(route, request);
+}
 
 std::span<const Route> Routes() { return kRoutes; }
 

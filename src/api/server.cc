@@ -10,10 +10,13 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "api/failed_logins.h"
 #include "api/http_status.h"
 #include "api/json_input.h"
+#include "api/listener.h"
 #include "api/router.h"
 #include "base/database_file.h"
+#include "control/audit.h"
 #include "control/organization.h"
 #include "crypto/hash.h"
 
@@ -21,10 +24,13 @@ namespace keyhold::api {
 namespace {
 
 // Long polls of agents and waiting changes hold a thread each.
-constexpr size_t kThreads = 64;
-constexpr int kBacklog = 256;
-constexpr int kReadTimeoutSeconds = 30;
+constexpr size_t kThreads = 256;
+constexpr int kBacklog = 1024;
 constexpr size_t kMaxRequestsPerConnection = 10'000;
+constexpr char kApiVersion[] = "2024-09-16";
+constexpr char kLockedOut[] = "too many API keys that are not valid came from this address; try again later";
+constexpr char kTooFast[] =
+    "rate limit exceeded: an API key may make 10 requests per second; try again later";
 
 struct Address {
   std::string host;
@@ -73,6 +79,7 @@ Request Convert(const httplib::Request& in, std::map<std::string, std::string> p
 void Send(const Reply& reply, httplib::Response& response) {
   response.status = reply.status;
   response.set_content(reply.body, reply.content_type.c_str());
+  for (const auto& [name, value] : reply.headers) response.set_header(name.c_str(), value);
 }
 
 void SendError(const Status& status, httplib::Response& response) {
@@ -97,12 +104,22 @@ httplib::Server::HandlerResponse DescribeError(const httplib::Request&, httplib:
   return httplib::Server::HandlerResponse::Handled;
 }
 
+// A request that could be read in two ways is answered, and its connection closed (listener.h).
+httplib::Server::HandlerResponse RefuseAmbiguous(const httplib::Request& request,
+                                                 httplib::Response& response) {
+  const std::string why = AmbiguityOf(request);
+  if (why.empty()) return httplib::Server::HandlerResponse::Unhandled;
+  SendError(Error(Cause::kInvalidArgument, "the request is ambiguous: " + why), response);
+  return httplib::Server::HandlerResponse::Handled;
+}
+
 class HttpServer final : public Server {
  public:
   static StatusOr<std::unique_ptr<Server>> Make(const ServerOptions& options, Clock& clock,
                                                 crypto::Random& random) {
-    std::unique_ptr<HttpServer> server(new HttpServer());
+    std::unique_ptr<HttpServer> server(new HttpServer(options));
     KEYHOLD_RETURN_IF_ERROR(server->Open(options, clock, random));
+    KEYHOLD_RETURN_IF_ERROR(server->Secure(options));
     KEYHOLD_RETURN_IF_ERROR(server->Listen(options.listen));
     return std::unique_ptr<Server>(std::move(server));
   }
@@ -118,7 +135,8 @@ class HttpServer final : public Server {
   }
 
  private:
-  HttpServer() = default;
+  explicit HttpServer(const ServerOptions& options)
+      : rate_limit_(options.requests_per_second), failed_logins_(options.failed_logins_allowed) {}
 
   Status Open(const ServerOptions& options, Clock& clock, crypto::Random& random) {
     const std::string dir = options.dir + "/server";
@@ -130,10 +148,21 @@ class HttpServer final : public Server {
         *store_, changes_, clock, random, options.check_timeout, options.observe_timeout};
     const control::FleetOptions fleet{options.probe_interval, options.unreachable_grace};
     services_ = std::make_unique<Services>(core, fleet);
-    services_->aws_principal_arn = options.aws_principal_arn;
+    services_->principals = {options.aws_principal_arn, options.gcp_service_account,
+                             options.azure_principal_id};
     KEYHOLD_RETURN_IF_ERROR(control::Bootstrap(services_->core, dir));
     KEYHOLD_ASSIGN_OR_RETURN(agent_token_, control::ReadAgentToken(dir));
     return control::ApplyFleetOptions(services_->core, fleet);
+  }
+
+  Status Secure(const ServerOptions& options) {
+    ConnectionLimits limits;
+    limits.request = absl::ToChronoMilliseconds(options.request_timeout);
+    http_.set_limits(limits);
+    if (options.tls_certificate.empty() && options.tls_key.empty()) return OkStatus();
+    KEYHOLD_ASSIGN_OR_RETURN(SslContext tls, MakeSslContext(options.tls_certificate, options.tls_key));
+    http_.set_tls(std::move(tls));
+    return OkStatus();
   }
 
   Status Listen(const std::string& where) {
@@ -165,8 +194,8 @@ class HttpServer final : public Server {
     });
     http_.set_tcp_nodelay(true);
     http_.set_keep_alive_max_count(kMaxRequestsPerConnection);
-    http_.set_read_timeout(kReadTimeoutSeconds);
     http_.set_payload_max_length(kMaxBodySize);
+    http_.set_pre_routing_handler(httplib::Server::HandlerWithResponse(RefuseAmbiguous));
     http_.set_error_handler(httplib::Server::HandlerWithResponse(DescribeError));
     http_.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
       SendError(Error(Cause::kInternal, "a handler threw"), response);
@@ -179,6 +208,7 @@ class HttpServer final : public Server {
   }
 
   void Handle(const httplib::Request& in, httplib::Response& response) {
+    if (in.path.starts_with("/api/")) response.set_header("Cc-Version", kApiVersion);
     const auto reply = Answer(in);
     if (!reply.ok()) return SendError(reply.status(), response);
     Send(*reply, response);
@@ -189,12 +219,49 @@ class HttpServer final : public Server {
     Match match = FindRoute(method, in.target);
     if (match.route == nullptr) return Unknown(in, match);
     Request request = Convert(in, std::move(match.path));
-    KEYHOLD_RETURN_IF_ERROR(Admit(in, match.route->access, request));
-    if (match.route->handler == nullptr) {
-      return Error(Cause::kUnimplemented, absl::StrCat(method, " ", std::string(match.route->pattern),
-                                                       " is not built in this Keyhold"));
-    }
-    return match.route->handler(*services_, request);
+    KEYHOLD_RETURN_IF_ERROR(CheckVersion(in));
+    const Status admitted = Admit(in, match.route->access, request);
+    if (CauseOf(admitted) == Cause::kUnauthenticated && !BearerOf(in).empty()) return Locked(in, admitted);
+    KEYHOLD_RETURN_IF_ERROR(admitted);
+    const absl::Duration wait = TakeTurn(request.caller);
+    if (wait > absl::ZeroDuration()) return TooMany(kTooFast, wait);
+    StatusOr<Reply> reply = Run(*match.route, request);
+    if (!reply.ok()) LogRefusal(*match.route, request, reply.status());
+    return reply;
+  }
+
+  StatusOr<Reply> Run(const Route& route, const Request& request) {
+    KEYHOLD_RETURN_IF_ERROR(Authorize(route, request));
+    if (route.handler != nullptr) return route.handler(*services_, request);
+    return Error(Cause::kUnimplemented, absl::StrCat(request.method, " ", std::string(route.pattern),
+                                                     " is not offered by this Keyhold yet"));
+  }
+
+  // A refused change that no service has written of.
+  void LogRefusal(const Route& route, const Request& request, const Status& status) {
+    if (route.action.empty()) return;
+    const auto id = request.path.find("cluster_id");
+    control::AuditRefusal(services_->core, request.caller, std::string(route.action),
+                          id == request.path.end() ? "" : id->second, status);
+  }
+
+  // Who guesses is not told for ever that it was wrong.
+  StatusOr<Reply> Locked(const httplib::Request& in, const Status& refused) {
+    const absl::Duration wait = failed_logins_.Add(in.remote_addr, services_->core.clock.Now());
+    if (wait > absl::ZeroDuration()) return TooMany(kLockedOut, wait);
+    return refused;
+  }
+
+  static Status CheckVersion(const httplib::Request& in) {
+    const std::string version = in.get_header_value("Cc-Version");
+    if (version.empty() || version == kApiVersion || !in.path.starts_with("/api/")) return OkStatus();
+    return Error(Cause::kInvalidArgument, absl::StrCat("Cc-Version: this server speaks version ", kApiVersion,
+                                                       " of the Cloud API and no other"));
+  }
+
+  absl::Duration TakeTurn(const control::Caller& caller) {
+    if (caller.api_key_id.empty()) return absl::ZeroDuration();
+    return rate_limit_.Take(caller.api_key_id, services_->core.clock.Now());
   }
 
   static StatusOr<Reply> Unknown(const httplib::Request& in, const Match& match) {
@@ -214,13 +281,14 @@ class HttpServer final : public Server {
       return Error(Cause::kUnauthenticated, "an API key is needed: Authorization: Bearer CCDB1_...");
     }
     const bool is_agent = crypto::ConstantTimeEqual(crypto::AsBytes(bearer), agent_token_.Expose());
-    if (access == Access::kAgent) {
-      return is_agent ? OkStatus()
-                      : Error(Cause::kPermissionDenied, "this is for agents, with the agents' token");
-    }
+    if (access == Access::kAgent && is_agent) return OkStatus();
     if (is_agent) return Error(Cause::kPermissionDenied, "the agents' token may not call the Cloud API");
     KEYHOLD_ASSIGN_OR_RETURN(request.caller, services_->api_keys.Authenticate(bearer));
     request.caller.ip_address = in.remote_addr;
+    request.caller.audited = std::make_shared<bool>(false);
+    if (access == Access::kAgent) {
+      return Error(Cause::kPermissionDenied, "this is for agents, with the agents' token");
+    }
     const bool is_cli = in.get_header_value("User-Agent").starts_with("ccloud");
     request.caller.source = is_cli ? "AUDIT_LOG_SOURCE_CLI" : "AUDIT_LOG_SOURCE_CC_API";
     return OkStatus();
@@ -230,7 +298,9 @@ class HttpServer final : public Server {
   std::unique_ptr<control::Store> store_;
   std::unique_ptr<Services> services_;
   crypto::SecretBytes agent_token_;
-  httplib::Server http_;
+  RateLimit rate_limit_;
+  FailedLogins failed_logins_;
+  Listener http_;
   socket_t listener_ = INVALID_SOCKET;
   std::thread thread_;
   uint16_t port_ = 0;

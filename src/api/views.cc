@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_split.h"
+#include "control/roles.h"
 
 namespace keyhold::api {
 namespace {
@@ -16,11 +17,10 @@ json TroubleJson(const wire::Trouble& trouble) {
 }
 
 json KeyInfoJson(const wire::KeyInfo& key) {
-  return {{"spec", wire::ToJson(key.spec)},
-          {"status", key.status},
-          {"user_message", key.user_message},
-          {"created_at", key.created_at},
-          {"updated_at", key.updated_at}};
+  json out = {{"spec", wire::ToJson(key.spec)}, {"status", key.status}, {"user_message", key.user_message}};
+  if (!key.created_at.empty()) out["created_at"] = key.created_at;
+  if (!key.updated_at.empty()) out["updated_at"] = key.updated_at;
+  return out;
 }
 
 json RegionInfos(const control::CmekInfo& info) {
@@ -55,26 +55,34 @@ json ConfigJson(const control::Cluster& cluster) {
             {"disk_iops", hardware.disk_iops}}}};
 }
 
-json RegionsJson(const control::ClusterView& view, const std::string& host) {
+json RegionJson(const control::ClusterView& view, const control::Region& region) {
+  const auto nodes = std::count_if(view.nodes.begin(), view.nodes.end(),
+                                   [&](const control::Node& node) { return node.region == region.name; });
+  const SqlAddress address = SqlAddressOf(view, region.name);
+  json out = {{"name", region.name},      {"sql_dns", address.host},
+              {"sql_port", address.port}, {"ui_dns", ""},
+              {"internal_dns", ""},       {"private_endpoint_dns", ""},
+              {"node_count", nodes},      {"primary", region.ordinal == 0}};
+  if (const auto lock = control::LockOfRegion(view, region.name)) out["lock"] = TroubleJson(*lock);
+  return out;
+}
+
+json RegionsJson(const control::ClusterView& view) {
   json regions = json::array();
-  for (const control::Region& region : view.regions) {
-    const auto nodes = std::count_if(view.nodes.begin(), view.nodes.end(),
-                                     [&](const control::Node& node) { return node.region == region.name; });
-    regions.push_back({{"name", region.name},
-                       {"sql_dns", host},
-                       {"ui_dns", ""},
-                       {"internal_dns", ""},
-                       {"private_endpoint_dns", ""},
-                       {"node_count", nodes},
-                       {"primary", region.ordinal == 0}});
-  }
+  for (const control::Region& region : view.regions) regions.push_back(RegionJson(view, region));
   return regions;
 }
 
-// arn:aws:iam::ACCOUNT:user/NAME
-std::string AwsAccountOf(const std::string& arn) {
-  const std::vector<std::string> parts = absl::StrSplit(arn, ':');
-  return parts.size() > 4 ? parts[4] : "";
+// ACCOUNT of arn:aws:iam::ACCOUNT:user/NAME; PROJECT of NAME@PROJECT.iam.gserviceaccount.com.
+std::string AccountOf(const std::string& cloud, const Principals& principals) {
+  if (cloud == "AWS") {
+    const std::vector<std::string> parts = absl::StrSplit(principals.aws_user_arn, ':');
+    return parts.size() > 4 ? parts[4] : "";
+  }
+  if (cloud != "GCP") return "";
+  const std::vector<std::string> parts =
+      absl::StrSplit(principals.gcp_service_account, absl::ByAnyChar("@."));
+  return parts.size() > 1 ? parts[1] : "";
 }
 
 void AddTroubles(const control::ClusterView& view, json& cluster) {
@@ -87,7 +95,7 @@ void AddTroubles(const control::ClusterView& view, json& cluster) {
 
 }  // namespace
 
-json ClusterJson(const control::ClusterView& view, const std::string& aws_principal_arn) {
+json ClusterJson(const control::ClusterView& view, const Principals& principals) {
   const control::Cluster& cluster = view.cluster;
   const std::string host = SqlAddressOf(view).host;
   json out = {{"id", cluster.id},
@@ -98,12 +106,13 @@ json ClusterJson(const control::ClusterView& view, const std::string& aws_princi
               {"operation_status", control::OperationStatusOf(view)},
               {"cockroach_version", kEngineVersion},
               {"upgrade_status", "FINALIZED"},
-              {"account_id", cluster.cloud == "AWS" ? AwsAccountOf(aws_principal_arn) : ""},
+              {"account_id", AccountOf(cluster.cloud, principals)},
               {"creator_id", cluster.creator_id},
+              {"is_customer_cloud_account", false},
               {"cidr_range", ""},
               {"parent_id", "root"},
               {"config", ConfigJson(cluster)},
-              {"regions", RegionsJson(view, host)},
+              {"regions", RegionsJson(view)},
               {"sql_dns", host},
               {"network_visibility", cluster.private_network ? "PRIVATE" : "PUBLIC"},
               {"delete_protection", cluster.delete_protection ? "ENABLED" : "DISABLED"},
@@ -114,6 +123,7 @@ json ClusterJson(const control::ClusterView& view, const std::string& aws_princi
               {"advanced_security_add_on", cluster.add_on},
               {"cmek_config", CmekConfigJson(view)}};
   if (cluster.lifecycle == control::Lifecycle::kDeleted) out["deleted_at"] = Rfc3339(cluster.deleted_at);
+  if (cluster.cloud == "AZURE") out["azure_cluster_identity_client_id"] = principals.azure_client_id;
   AddTroubles(view, out);
   return out;
 }
@@ -152,33 +162,52 @@ json AuditEventJson(const control::AuditEvent& event) {
           {"error", event.error}};
 }
 
-json OrganizationJson(const control::Organization& organization, const std::string& aws_principal_arn) {
+json OrganizationJson(const control::Organization& organization, const Principals& principals) {
   json out = {{"id", organization.id},
               {"name", organization.name},
               {"label", organization.label},
               {"created_at", Rfc3339(organization.created_at)}};
-  if (!aws_principal_arn.empty()) {
-    out["cockroach_cloud_service_principals"] = {{"aws", {{"user_arn", aws_principal_arn}}}};
+  json& of = out["cockroach_cloud_service_principals"];
+  of = json::object();
+  if (!principals.aws_user_arn.empty()) of["aws"] = {{"user_arn", principals.aws_user_arn}};
+  if (!principals.gcp_service_account.empty()) {
+    of["gcp"] = {{"service_account_email", principals.gcp_service_account}};
+  }
+  if (!principals.azure_client_id.empty()) {
+    of["azure"] = {{"app_registration_client_id", principals.azure_client_id},
+                   {"app_registration_name", "Keyhold"}};
   }
   return out;
 }
 
-json ServiceAccountJson(const control::ServiceAccount& account) {
-  const json admin = {{"name", "ORG_ADMIN"}, {"resource", {{"type", "ORGANIZATION"}}}};
+json RolesJson(const std::vector<control::RoleGrant>& grants) {
+  json roles = json::array();
+  for (const control::RoleGrant& grant : grants) {
+    const bool on_cluster = !grant.cluster_id.empty();
+    roles.push_back(
+        {{"name", control::RoleName(grant.role)},
+         {"resource", {{"type", on_cluster ? "CLUSTER" : "ORGANIZATION"}, {"id", grant.cluster_id}}}});
+  }
+  return roles;
+}
+
+json ServiceAccountJson(const control::ServiceAccount& account,
+                        const std::vector<control::RoleGrant>& grants) {
   return {{"id", account.id},
           {"name", account.name},
           {"description", account.description},
-          {"creator_name", ""},
+          {"creator_name", account.creator_name},
           {"created_at", Rfc3339(account.created_at)},
-          {"roles", {admin}},
+          {"roles", RolesJson(grants)},
           {"group_roles", json::array()}};
 }
 
-SqlAddress SqlAddressOf(const control::ClusterView& view) {
+SqlAddress SqlAddressOf(const control::ClusterView& view, const std::string& region) {
+  const std::string& wanted = region.empty() && !view.regions.empty() ? view.regions.front().name : region;
   for (const control::Node& node : view.nodes) {
     const std::string& address = node.status.sql_address;
     const size_t colon = address.rfind(':');
-    if (colon == std::string::npos) continue;
+    if (node.region != wanted || colon == std::string::npos) continue;
     std::string host = address.substr(0, colon);
     if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
     return {std::move(host), address.substr(colon + 1)};

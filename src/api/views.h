@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "api/services.h"
 #include "control/state.h"
 
 namespace keyhold::api {
@@ -11,8 +12,8 @@ namespace keyhold::api {
 // The engine's version, as cockroach_version and cluster-versions tell it.
 inline constexpr char kEngineVersion[] = "v15";
 
-// `aws_principal_arn`: the platform's, for account_id.
-nlohmann::json ClusterJson(const control::ClusterView& view, const std::string& aws_principal_arn);
+// `principals` are for account_id.
+nlohmann::json ClusterJson(const control::ClusterView& view, const Principals& principals);
 
 // CMEKClusterInfo.
 nlohmann::json CmekJson(const control::ClusterView& view);
@@ -20,15 +21,18 @@ nlohmann::json CmekJson(const control::ClusterView& view);
 nlohmann::json AllowlistEntryJson(const control::AllowlistEntry& entry);
 nlohmann::json ApiKeyJson(const control::ApiKey& key);
 nlohmann::json AuditEventJson(const control::AuditEvent& event);
-nlohmann::json OrganizationJson(const control::Organization& organization,
-                                const std::string& aws_principal_arn);
-nlohmann::json ServiceAccountJson(const control::ServiceAccount& account);
+nlohmann::json OrganizationJson(const control::Organization& organization, const Principals& principals);
+nlohmann::json ServiceAccountJson(const control::ServiceAccount& account,
+                                  const std::vector<control::RoleGrant>& grants);
+// BuiltInRole objects; the organization's have the empty id.
+nlohmann::json RolesJson(const std::vector<control::RoleGrant>& grants);
 
-// Where the cluster's SQL port is; empty until a node has told.
+// Where SQL is answered in `region` (empty: the primary); empty until a node has told. Regions of one machine
+// differ by the port.
 struct SqlAddress {
   std::string host;
   std::string port;
 };
-SqlAddress SqlAddressOf(const control::ClusterView& view);
+SqlAddress SqlAddressOf(const control::ClusterView& view, const std::string& region = "");
 
 }  // namespace keyhold::api

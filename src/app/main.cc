@@ -129,6 +129,8 @@ void AddServer(CLI::App& app, ServerFlags& flags, Action& action) {
       ->capture_default_str();
   command->add_option("--aws-principal-arn", flags.options.aws_principal_arn,
                       "Who customers grant access to, in AWS");
+  command->add_option("--gcp-service-account", flags.options.gcp_service_account, "The same, in GCP");
+  command->add_option("--azure-principal-id", flags.options.azure_principal_id, "The same, in Azure");
   command->add_option("--probe-interval", flags.probe_interval, "Between two probes of a node")
       ->check(Duration())
       ->capture_default_str();
@@ -136,6 +138,14 @@ void AddServer(CLI::App& app, ServerFlags& flags, Action& action) {
       ->add_option("--unreachable-grace", flags.unreachable_grace,
                    "How long nodes serve on without their KMS")
       ->check(Duration())
+      ->capture_default_str();
+  command->add_option("--tls-certificate", flags.options.tls_certificate,
+                      "PEM file of a certificate chain: serve HTTPS");
+  command->add_option("--tls-key", flags.options.tls_key, "PEM file of its private key");
+  command
+      ->add_option("--requests-per-second", flags.options.requests_per_second,
+                   "How many requests an API key may make; 0: as many as it likes")
+      ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command->callback([&] {
     flags.options.probe_interval = DurationOf(flags.probe_interval);

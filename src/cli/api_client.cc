@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -16,6 +18,8 @@ using nlohmann::json;
 
 constexpr char kBase[] = "/api/v1";
 constexpr size_t kPageSize = 500;
+constexpr int kMaxTries = 20;
+constexpr absl::Duration kMaxPause = absl::Seconds(30);
 
 bool IsUnreserved(unsigned char c) { return std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
 
@@ -72,8 +76,17 @@ Status Refusal(const std::string& server, const HttpAnswer& answer) {
   return Error(reason.empty() ? CauseOfHttp(answer.status) : CauseFromName(reason), message);
 }
 
-StatusOr<json> Call(const Endpoint& endpoint, const HttpRequest& request) {
-  KEYHOLD_ASSIGN_OR_RETURN(const HttpAnswer answer, Exchange(endpoint.server, request));
+// Once the server says that it is asked too often, again when it says that it may be.
+StatusOr<HttpAnswer> Patiently(const Endpoint& endpoint, const Pause& pause, const HttpRequest& request) {
+  for (int tries = 1;; ++tries) {
+    StatusOr<HttpAnswer> answer = Exchange(endpoint.server, request);
+    if (!answer.ok() || answer->status != 429 || tries == kMaxTries) return answer;
+    pause(std::clamp(answer->retry_after, absl::Seconds(1), kMaxPause));
+  }
+}
+
+StatusOr<json> Call(const Endpoint& endpoint, const Pause& pause, const HttpRequest& request) {
+  KEYHOLD_ASSIGN_OR_RETURN(const HttpAnswer answer, Patiently(endpoint, pause, request));
   if (answer.status < 200 || answer.status > 299) return Refusal(endpoint.server, answer);
   json body = json::parse(answer.body, nullptr, false);
   if (!body.is_object()) {
@@ -113,16 +126,17 @@ Status CheckServer(const std::string& server) {
 }
 
 StatusOr<json> ApiClient::Get(const std::string& path) const {
-  return Call(endpoint_, {"GET", kBase + path, endpoint_.api_key, ""});
+  return Call(endpoint_, pause_, {"GET", kBase + path, endpoint_.api_key, ""});
 }
 
 StatusOr<json> ApiClient::Send(const std::string& method, const std::string& path, const json& body) const {
-  return Call(endpoint_, {method, kBase + path, endpoint_.api_key,
-                          body.dump(-1, ' ', false, json::error_handler_t::replace)});
+  return Call(
+      endpoint_, pause_,
+      {method, kBase + path, endpoint_.api_key, body.dump(-1, ' ', false, json::error_handler_t::replace)});
 }
 
 StatusOr<json> ApiClient::Delete(const std::string& path) const {
-  return Call(endpoint_, {"DELETE", kBase + path, endpoint_.api_key, ""});
+  return Call(endpoint_, pause_, {"DELETE", kBase + path, endpoint_.api_key, ""});
 }
 
 StatusOr<json> ApiClient::List(const std::string& path, const char* field) const {

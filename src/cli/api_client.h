@@ -3,13 +3,17 @@
 // A client is for one thread; each call may take up to a minute.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
+#include "absl/time/time.h"
 #include "base/status.h"
 
 namespace keyhold::cli {
+
+using Pause = std::function<void(absl::Duration)>;
 
 struct Endpoint {
   std::string server;   // "http://127.0.0.1:8080", "https://cloud.example.com"
@@ -25,8 +29,9 @@ Status CheckServer(const std::string& server);
 
 class ApiClient {
  public:
-  // `endpoint.server` has passed CheckServer().
-  explicit ApiClient(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}
+  // `endpoint.server` has passed CheckServer(). `pause` sleeps: a server that is asked too often (429) is
+  // asked again when it says so, some times.
+  ApiClient(Endpoint endpoint, Pause pause) : endpoint_(std::move(endpoint)), pause_(std::move(pause)) {}
 
   const std::string& server() const { return endpoint_.server; }
 
@@ -46,6 +51,7 @@ class ApiClient {
 
  private:
   Endpoint endpoint_;
+  Pause pause_;
 };
 
 }  // namespace keyhold::cli

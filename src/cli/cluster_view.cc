@@ -30,11 +30,46 @@ void PrintHardware(Output& output, const json& cluster) {
   output.Line(absl::StrCat("  ", Text(config, "storage_gib"), " GiB disk"));
 }
 
+// HOST:PORT where the region's SQL is, where there are several.
+std::string SqlText(const json& region) {
+  if (Text(region, "sql_port").empty()) return "";
+  return absl::StrCat(", SQL at ", Text(region, "sql_dns"), ":", Text(region, "sql_port"));
+}
+
 void PrintRegions(Output& output, const json& cluster) {
+  const json regions = cluster.value("regions", json::array());
   output.Line(" region nodes:");
-  for (const json& region : cluster.value("regions", json::array())) {
-    output.Field(Text(region, "name"), Text(region, "node_count"), 1);
+  for (const json& region : regions) {
+    const bool locked = region.contains("lock");
+    output.Field(Text(region, "name"),
+                 absl::StrCat(Text(region, "node_count"), regions.size() > 1 ? SqlText(region) : "",
+                              locked ? ", LOCKED" : ""),
+                 1);
   }
+}
+
+// The regions that are locked while the cluster is not.
+void PrintRegionLocks(Output& output, const json& cluster) {
+  if (cluster.contains("lock")) return;
+  for (const json& region : cluster.value("regions", json::array())) {
+    const json lock = region.value("lock", json());
+    if (!lock.is_object()) continue;
+    output.Line(absl::StrCat("Region ", Text(region, "name"),
+                             " is LOCKED, the others serve: ", Text(lock, "message")));
+    output.Field("cause", Text(lock, "cause"));
+    output.Field("since", ShortTime(Text(lock, "since")));
+    output.Field("what to do", NextStep(Text(lock, "cause"), Text(cluster, "name")));
+    output.Line("");
+  }
+}
+
+void PrintLabels(Output& output, const json& cluster) {
+  std::string text;
+  for (const auto& label : cluster.value("labels", json::object()).items()) {
+    absl::StrAppend(&text, text.empty() ? "" : ", ", label.key(), "=",
+                    label.value().is_string() ? label.value().get<std::string>() : label.value().dump());
+  }
+  if (!text.empty()) output.Field("labels", text);
 }
 
 void PrintKeys(Output& output, const json& cluster) {
@@ -80,6 +115,7 @@ std::string NextStep(const std::string& cause, const std::string& name, const st
 
 void PrintCluster(Output& output, const json& cluster) {
   PrintTrouble(output, cluster, "lock", "This cluster is LOCKED");
+  PrintRegionLocks(output, cluster);
   const bool locks = !Text(cluster.value("warning", json::object()), "locks_at").empty();
   PrintTrouble(output, cluster, "warning", locks ? "This cluster will lock soon" : "Warning");
   output.Field("name", Text(cluster, "name"));
@@ -89,6 +125,8 @@ void PrintCluster(Output& output, const json& cluster) {
   output.Field("plan type", Text(cluster, "plan"));
   output.Field("state", Text(cluster, "state"));
   output.Field("advanced security add-on", cluster.value("advanced_security_add_on", false) ? "on" : "off");
+  if (Text(cluster, "delete_protection") == "ENABLED") output.Field("delete protection", "on");
+  PrintLabels(output, cluster);
   PrintKeys(output, cluster);
   PrintHardware(output, cluster);
   PrintRegions(output, cluster);

@@ -30,9 +30,10 @@ Status Outcome(const json& info) {
 
 StatusOr<json> Finish(Session& session, const ApiClient& api, const std::string& path, json info, bool wait) {
   if (!wait) return info;
-  session.output().Progress(absl::StrCat("CMEK is ", Text(info, "status"), ", waiting for its end"));
+  const std::string what = absl::StrCat("CMEK is ", Text(info, "status"), ", waiting for its end");
   if (IsRunning(info)) {
-    KEYHOLD_ASSIGN_OR_RETURN(info, session.Await(api, path, [](const json& now) { return !IsRunning(now); }));
+    const auto ended = [](const json& now) { return !IsRunning(now); };
+    KEYHOLD_ASSIGN_OR_RETURN(info, session.Await(api, path, ended, what, "status"));
   }
   KEYHOLD_RETURN_IF_ERROR(Outcome(info));
   return info;

@@ -24,7 +24,7 @@ class Arguments {
     const auto found = values_.find(name);
     return found == values_.end() || found->second.empty() ? otherwise : found->second.back();
   }
-  // All values of a positional that takes several.
+  // All values of a positional or an option that takes several.
   std::vector<std::string> List(const std::string& name) const {
     const auto found = values_.find(name);
     return found == values_.end() ? std::vector<std::string>() : found->second;
@@ -37,7 +37,7 @@ class Arguments {
 struct Positional {
   std::string name;  // "NAME"
   std::string help;
-  enum Count { kOne, kOptional, kSeveral } count = kOne;  // kSeveral: at least one
+  enum Count { kOne, kOptional, kSeveral, kAny } count = kOne;  // kSeveral: at least one; kAny: none too
 };
 
 struct Option {
@@ -46,6 +46,7 @@ struct Option {
   std::string help;
   std::string short_name = "";  // "-u", or empty
   bool required = false;
+  bool repeatable = false;  // each time with one value; Arguments::List() has them
 };
 
 struct Command {

@@ -13,6 +13,13 @@ enum ExitCode : int {
   kUsage = 2,    // the command line is wrong; nothing was sent
 };
 
+// The same for people, one line each.
+inline constexpr char kExitCodes[] =
+    "Exit codes:\n"
+    "  0  done\n"
+    "  1  tried and failed, or refused by the server\n"
+    "  2  the command line is wrong; nothing was sent\n";
+
 // kInvalidArgument for what is wrong with the command line itself: ExitCodeOf() makes kUsage of it.
 Status UsageError(std::string_view message);
 

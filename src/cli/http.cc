@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace keyhold::cli {
@@ -67,6 +68,10 @@ StatusOr<HttpAnswer> Exchange(const std::string& server, const HttpRequest& requ
     return Error(Cause::kCorrupt, absl::StrCat("the answer of ", server, " is larger than 32 MiB"));
   if (!result) return NoAnswer(server, result.error());
   answer.status = result->status;
+  int seconds = 0;
+  if (absl::SimpleAtoi(result->get_header_value("Retry-After"), &seconds)) {
+    answer.retry_after = absl::Seconds(seconds);
+  }
   return answer;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/time/time.h"
 #include "base/status.h"
 
 namespace keyhold::cli {
@@ -16,7 +17,8 @@ struct HttpRequest {
 
 struct HttpAnswer {
   int status = 0;
-  std::string body;  // at most 32 MiB
+  absl::Duration retry_after = absl::ZeroDuration();  // the header of that name, in whole seconds
+  std::string body;                                   // at most 32 MiB
 };
 
 // kUnavailable: no answer, with what went wrong; kCorrupt: an answer that is too large. `server` as in

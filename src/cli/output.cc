@@ -119,6 +119,10 @@ void Output::Progress(std::string_view text) {
   err_ << std::flush;
 }
 
+void Output::Live(std::string_view text) {
+  if (options_.live) Progress(text);
+}
+
 void Output::Note(std::string_view text) {
   ClearProgress();
   err_ << Printable(text) << "\n" << std::flush;

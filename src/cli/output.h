@@ -42,6 +42,8 @@ class Output {
 
   // "∙∙∙ text..." on the error stream. Live, it stands until the next output.
   void Progress(std::string_view text);
+  // As Progress(), but on a terminal alone: what changes all the time.
+  void Live(std::string_view text);
   // A line on the error stream that stays, even when quiet.
   void Note(std::string_view text);
 

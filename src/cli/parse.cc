@@ -36,8 +36,9 @@ void AddGlobals(CLI::App& app, Globals& globals) {
 
 void AddPositional(CLI::App& app, const Positional& positional) {
   CLI::Option* option = app.add_option(positional.name, positional.help);
-  if (positional.count != Positional::kOptional) option->required();
-  if (positional.count == Positional::kSeveral) option->expected(1, 100);
+  const bool many = positional.count == Positional::kSeveral || positional.count == Positional::kAny;
+  if (positional.count == Positional::kOne || positional.count == Positional::kSeveral) option->required();
+  if (many) option->expected(positional.count == Positional::kAny ? 0 : 1, 100);
 }
 
 // A|B|C in the value's name lists all that it may be.
@@ -49,6 +50,7 @@ void AddOption(CLI::App& app, const Option& row) {
   }
   CLI::Option* option = app.add_option(names, row.help)->option_text(row.value);
   option->required(row.required);
+  if (row.repeatable) option->expected(1, 100)->allow_extra_args(false)->take_all();
   const std::vector<std::string> choices = absl::StrSplit(row.value, '|');
   if (choices.size() > 1) option->check(CLI::IsMember(std::set<std::string>(choices.begin(), choices.end())));
 }
@@ -78,6 +80,7 @@ void Build(Tree& tree) {
     if (!tree.rows.contains(app)) app->require_subcommand(1);
   }
   AddGlobals(*tree.root, tree.globals);
+  tree.root->footer(absl::StrCat("\n", kExitCodes));
 }
 
 const CLI::App* Chosen(const CLI::App* app) {

@@ -47,7 +47,7 @@ StatusOr<ApiClient> Session::Api() const {
                  "not logged in: run `ccloud auth login`, or `source DIR/env.sh` of a running keyhold start");
   }
   KEYHOLD_RETURN_IF_ERROR(CheckServer(endpoint.server));
-  return ApiClient(endpoint);
+  return ApiClient(endpoint, environment_.pause);
 }
 
 StatusOr<json> Session::FindCluster(const ApiClient& api, const std::string& name_or_id) const {
@@ -65,11 +65,14 @@ StatusOr<json> Session::FindCluster(const ApiClient& api, const std::string& nam
 }
 
 StatusOr<json> Session::Await(const ApiClient& api, const std::string& path,
-                              const std::function<bool(const json&)>& done) const {
+                              const std::function<bool(const json&)>& done, const std::string& what,
+                              const char* field) const {
   absl::Duration pause = kFirstPause;
+  output_.Progress(what);
   for (absl::Duration waited; waited < kWaitLimit; waited += pause) {
     KEYHOLD_ASSIGN_OR_RETURN(json value, api.Get(path));
     if (done(value)) return value;
+    output_.Live(absl::StrCat(what, ": ", Text(value, field), ", ", absl::ToInt64Seconds(waited), " s"));
     environment_.pause(pause);
     pause = std::min(pause * 1.5, kLongestPause);
   }

@@ -26,9 +26,11 @@ class Session {
   // The cluster of that id, else of that name. kNotFound.
   StatusOr<nlohmann::json> FindCluster(const ApiClient& api, const std::string& name_or_id) const;
 
-  // GETs `path` until `done` says so. kUnavailable after ten minutes.
+  // GETs `path` until `done` says so. On a terminal a line says how long it has been, and the answer's
+  // `field`; elsewhere `what` is said once. kUnavailable after ten minutes.
   StatusOr<nlohmann::json> Await(const ApiClient& api, const std::string& path,
-                                 const std::function<bool(const nlohmann::json&)>& done) const;
+                                 const std::function<bool(const nlohmann::json&)>& done,
+                                 const std::string& what, const char* field) const;
 
   // Has the user type `name`; kFailedPrecondition when something else comes.
   Status Confirm(const std::string& warning, const std::string& name) const;

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "control/audit.h"
+#include "control/roles.h"
 #include "crypto/hash.h"
 
 namespace keyhold::control {
@@ -95,7 +96,8 @@ StatusOr<Caller> ApiKeys::Authenticate(std::string_view text) {
     if (!crypto::ConstantTimeEqual(AsBytes(HashOf(text)), AsBytes(hash))) return OkStatus();
     const auto accounts = tables.organization.ServiceAccounts();
     const ServiceAccount* account = FindAccount(accounts, key->service_account_id);
-    if (account != nullptr) caller = Caller{account->id, account->name, "", ""};
+    if (account != nullptr)
+      caller = Caller{account->id, account->name, key->id, "", "", tables.roles.OfAccount(account->id)};
     return OkStatus();
   }));
   if (!caller) return refused;
@@ -164,11 +166,8 @@ StatusOr<ApiKey> ApiKeys::Delete(const Caller& caller, const std::string& id) {
   KEYHOLD_RETURN_IF_ERROR(audit.Outcome(audit.Commit([&](Tables& tables) {
     key = tables.api_keys.Get(id);
     if (!key) return NoSuchKey(id);
-    if (tables.api_keys.List().size() == 1) {
-      return Error(Cause::kFailedPrecondition, "this is the last API key; make another one first");
-    }
     tables.api_keys.Delete(id);
-    return OkStatus();
+    return CheckAdminRemains(tables);
   })));
   return *std::move(key);
 }

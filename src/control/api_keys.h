@@ -34,7 +34,7 @@ class ApiKeys {
   StatusOr<std::vector<ApiKey>> List(const std::string& service_account_id);  // empty: of every account
   StatusOr<ApiKey> Get(const std::string& id);
   StatusOr<ApiKey> Rename(const Caller& caller, const std::string& id, const std::string& name);
-  // kFailedPrecondition for the last key: nobody could call any more.
+  // kFailedPrecondition: no ORG_ADMIN would have a key any more.
   StatusOr<ApiKey> Delete(const Caller& caller, const std::string& id);
 
  private:

@@ -4,7 +4,8 @@
 
 namespace keyhold::control {
 
-Audit::Audit(Core& core, const Caller& caller, std::string action, std::string payload) : core_(core) {
+Audit::Audit(Core& core, const Caller& caller, std::string action, std::string payload)
+    : core_(core), audited_(caller.audited) {
   event_.action = "AUDIT_LOG_ACTION_" + std::move(action);
   event_.source = caller.source;
   event_.service_account_name = caller.service_account_name;
@@ -18,14 +19,17 @@ void Audit::About(const std::string& cluster_id, const std::string& cluster_name
 }
 
 Status Audit::Commit(const std::function<Status(Tables&)>& change) {
-  return Change(core_, [&](Tables& tables) {
+  const Status status = Change(core_, [&](Tables& tables) {
     KEYHOLD_RETURN_IF_ERROR(change(tables));
     tables.audit.Append(Event(""));
     return OkStatus();
   });
+  if (status.ok() && audited_ != nullptr) *audited_ = true;
+  return status;
 }
 
 void Audit::Refused(const Status& status) {
+  if (audited_ != nullptr) *audited_ = true;
   const Status written = core_.store.Write([&](Tables& tables) {
     tables.audit.Append(Event(std::string(status.message())));
     return OkStatus();
@@ -41,6 +45,15 @@ AuditEvent Audit::Event(std::string error) const {
   event.created_at = core_.clock.Now();
   event.error = std::move(error);
   return event;
+}
+
+void AuditRefusal(Core& core, const Caller& caller, const std::string& action, const std::string& cluster_id,
+                  const Status& status) {
+  if (caller.audited != nullptr && *caller.audited) return;
+  Audit audit(core, caller, action, "{}");
+  const auto view = ReadCluster(core, cluster_id, Deleted::kShow);
+  if (view.ok()) audit.About(cluster_id, view->cluster.name);
+  (void)audit.Outcome(status);
 }
 
 }  // namespace keyhold::control

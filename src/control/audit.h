@@ -39,6 +39,11 @@ class Audit {
 
   Core& core_;
   AuditEvent event_;
+  std::shared_ptr<bool> audited_;
 };
+
+// For a change that was refused before a service was asked for it: the event, unless there is one already.
+void AuditRefusal(Core& core, const Caller& caller, const std::string& action, const std::string& cluster_id,
+                  const Status& status);
 
 }  // namespace keyhold::control

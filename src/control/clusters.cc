@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "control/audit.h"
 #include "control/regions.h"
+#include "control/roles.h"
 
 namespace keyhold::control {
 namespace {
@@ -15,6 +17,7 @@ using nlohmann::json;
 
 constexpr size_t kMaxNameSize = 35;  // less than a UUID, so that a name is never taken for an id
 constexpr size_t kMaxLabelSize = 63;
+constexpr size_t kMaxRegions = 16;
 constexpr absl::Duration kDeleteWait = absl::Seconds(20);
 
 bool IsLabelText(const std::string& text) {
@@ -47,19 +50,34 @@ Status CheckAddOn(const ClusterSpec& spec) {
   return OkStatus();
 }
 
+Status CheckRegions(const std::string& cloud, const std::vector<std::string>& regions) {
+  std::set<std::string> seen;
+  for (const std::string& region : regions) {
+    KEYHOLD_RETURN_IF_ERROR(CheckCloudRegion(cloud, region));
+    if (!seen.insert(region).second) {
+      return Error(Cause::kInvalidArgument, absl::StrCat("region ", region, " is named twice"));
+    }
+  }
+  if (regions.size() <= kMaxRegions) return OkStatus();
+  return Error(Cause::kInvalidArgument, absl::StrCat("a cluster has at most ", kMaxRegions, " regions"));
+}
+
 Status CheckSpec(const ClusterSpec& spec) {
   KEYHOLD_RETURN_IF_ERROR(CheckName(spec.name));
   if (spec.regions.empty()) {
     return Error(Cause::kInvalidArgument, "a cluster needs a region: give one, such as us-east-1");
   }
-  for (const std::string& region : spec.regions) {
-    KEYHOLD_RETURN_IF_ERROR(CheckCloudRegion(spec.cloud, region));
-  }
-  if (spec.regions.size() > 1) {
-    return Error(Cause::kUnimplemented, "clusters of several regions are not built yet: give one region");
-  }
+  KEYHOLD_RETURN_IF_ERROR(CheckRegions(spec.cloud, spec.regions));
   KEYHOLD_RETURN_IF_ERROR(CheckAddOn(spec));
   return CheckLabels(spec.labels);
+}
+
+Node NewNode(const Core& core, const std::string& cluster_id, const std::string& region) {
+  Node node;
+  node.id = crypto::NewUuid(core.random);
+  node.cluster_id = cluster_id;
+  node.region = region;
+  return node;
 }
 
 ClusterView NewCluster(const Core& core, const Caller& caller, const ClusterSpec& spec) {
@@ -78,11 +96,7 @@ ClusterView NewCluster(const Core& core, const Caller& caller, const ClusterSpec
   cluster.created_at = cluster.updated_at = core.clock.Now();
   for (const std::string& region : spec.regions) {
     view.regions.push_back({cluster.id, region, static_cast<int64_t>(view.regions.size())});
-    Node node;
-    node.id = crypto::NewUuid(core.random);
-    node.cluster_id = cluster.id;
-    node.region = region;
-    view.nodes.push_back(std::move(node));
+    view.nodes.push_back(NewNode(core, cluster.id, region));
   }
   return view;
 }
@@ -102,6 +116,11 @@ std::string PayloadOf(const ClusterChange& change) {
   if (change.add_on) payload["advanced_security_add_on"] = *change.add_on;
   if (change.delete_protection) payload["delete_protection"] = *change.delete_protection;
   if (change.labels) payload["labels"] = *change.labels;
+  if (change.regions) payload["regions"] = *change.regions;
+  for (const CmekRegionSpec& spec : change.cmek_region_specs) {
+    payload["cmek_region_specs"].push_back(
+        {{"region", spec.region}, {"key_spec", wire::ToJson(spec.key_spec)}});
+  }
   return payload.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -128,6 +147,37 @@ Status SetAddOn(bool on, Cluster& cluster) {
   }
   cluster.add_on = on;
   return OkStatus();
+}
+
+// Those that `wanted` has and the cluster has not.
+StatusOr<std::vector<std::string>> NewRegions(const ClusterView& view,
+                                              const std::vector<std::string>& wanted) {
+  KEYHOLD_RETURN_IF_ERROR(CheckRegions(view.cluster.cloud, wanted));
+  std::vector<std::string> added = wanted;
+  for (const Region& region : view.regions) {
+    if (std::erase(added, region.name) == 0) {
+      return Error(Cause::kUnimplemented,
+                   absl::StrCat("taking a region away is not built yet: region_nodes must"
+                                " name all regions of the cluster, and misses ",
+                                region.name));
+    }
+  }
+  return added;
+}
+
+void AddRegion(const Core& core, Tables& tables, ClusterView& view, const std::string& name,
+               const std::vector<CmekRegionSpec>& specs) {
+  Region region{view.cluster.id, name, static_cast<int64_t>(view.regions.size())};
+  for (const CmekRegionSpec& spec : specs) {
+    if (spec.region != name) continue;
+    region.cmek_generation = 1;
+    region.cmek_kind = CmekKind::kEnable;
+    region.cmek_spec = spec.key_spec;
+    region.cmek_requested_at = core.clock.Now();
+  }
+  tables.clusters.InsertRegion(region);
+  view.regions.push_back(std::move(region));
+  tables.nodes.Insert(NewNode(core, view.cluster.id, name));
 }
 
 }  // namespace
@@ -173,6 +223,9 @@ StatusOr<ClusterView> Clusters::Insert(Audit& audit, const Caller& caller, const
     audit.About(view.cluster.id, spec.name);
     tables.clusters.Insert(view.cluster, view.regions);
     for (const Node& node : view.nodes) tables.nodes.Insert(node);
+    if (HasRole(caller.grants, Role::kClusterCreator) && !HasRole(caller.grants, Role::kClusterAdmin)) {
+      tables.roles.Put({caller.service_account_id, Role::kClusterAdmin, view.cluster.id});
+    }
     if (spec.empty_allowlist) return OkStatus();
     tables.allowlist.Put({view.cluster.id, "127.0.0.1", 32, "this-machine-ipv4"});
     tables.allowlist.Put({view.cluster.id, "::1", 128, "this-machine-ipv6"});
@@ -200,11 +253,23 @@ StatusOr<ClusterView> Clusters::Update(const Caller& caller, const std::string& 
   return audit.Outcome(Apply(audit, id, change));
 }
 
-StatusOr<ClusterView> Clusters::Apply(Audit& audit, const std::string& id, const ClusterChange& change) {
+StatusOr<ClusterView> Clusters::Apply(Audit& audit, const std::string& id, ClusterChange change) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ClusterView before, ReadCluster(core_, id));
+  audit.About(id, before.cluster.name);
+  std::vector<std::string> added;
+  if (change.regions) {
+    KEYHOLD_ASSIGN_OR_RETURN(added, NewRegions(before, *change.regions));
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(change.cmek_region_specs, CheckNewRegions(core_, fleet_, before, added,
+                                                                     std::move(change.cmek_region_specs)));
   KEYHOLD_RETURN_IF_ERROR(audit.Commit([&](Tables& tables) -> Status {
     KEYHOLD_ASSIGN_OR_RETURN(ClusterView view, FindClusterToChange(tables, id));
-    audit.About(id, view.cluster.name);
+    if (!added.empty() && !SameOperations(before, view)) {
+      return Error(Cause::kConflict, absl::StrCat("another operation of cluster ", view.cluster.name,
+                                                  " came first; nothing was changed by this one"));
+    }
     KEYHOLD_RETURN_IF_ERROR(ApplyChange(change, view.cluster));
+    for (const std::string& region : added) AddRegion(core_, tables, view, region, change.cmek_region_specs);
     view.cluster.updated_at = core_.clock.Now();
     tables.clusters.Update(view.cluster);
     return OkStatus();

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "control/cmek.h"
 #include "control/core.h"
+#include "control/fleet.h"
 
 namespace keyhold::control {
 
@@ -33,16 +35,18 @@ struct ClusterChange {
   std::optional<bool> delete_protection;
   std::optional<std::map<std::string, std::string>> labels;
   std::optional<Hardware> hardware;
+  std::optional<std::vector<std::string>> regions;  // all that the cluster is to have: more than before
+  std::vector<CmekRegionSpec> cmek_region_specs;    // keys for the new ones, where CMEK is in force
 };
 
 // Safe to use from any thread. Every change, made or refused, is in the audit log.
 class Clusters {
  public:
-  explicit Clusters(Core& core) : core_(core) {}
+  Clusters(Core& core, Fleet& fleet) : core_(core), fleet_(fleet) {}
 
   // The cluster in state CREATING; an agent picks it up. Its allowlist lets this machine in, by two entries
-  // that a user can see and delete. kInvalidArgument names what is wrong; kAlreadyExists: the name is taken;
-  // kUnimplemented: several regions.
+  // that a user can see and delete. A CLUSTER_CREATOR becomes its CLUSTER_ADMIN. kInvalidArgument names what
+  // is wrong; kAlreadyExists: the name is taken.
   StatusOr<ClusterView> Create(const Caller& caller, const ClusterSpec& spec);
 
   StatusOr<ClusterView> Get(const std::string& id);
@@ -50,7 +54,9 @@ class Clusters {
   // By time of creation.
   StatusOr<std::vector<ClusterView>> List(bool deleted_too);
 
-  // kFailedPrecondition: a plan that goes down, the add-on off, or on without ADVANCED.
+  // kFailedPrecondition: a plan that goes down, the add-on off, or on without ADVANCED. A new region of a
+  // cluster with CMEK needs its key in the same call; the key is checked on a node of the cluster as in
+  // cmek.h, with the same errors. kUnimplemented: a region less.
   StatusOr<ClusterView> Update(const Caller& caller, const std::string& id, const ClusterChange& change);
 
   // From here on the cluster is LOCKED (cause DELETING) and cannot come back; DELETED when its agent has
@@ -60,10 +66,11 @@ class Clusters {
 
  private:
   StatusOr<ClusterView> Insert(class Audit& audit, const Caller& caller, const ClusterSpec& spec);
-  StatusOr<ClusterView> Apply(class Audit& audit, const std::string& id, const ClusterChange& change);
+  StatusOr<ClusterView> Apply(class Audit& audit, const std::string& id, ClusterChange change);
   StatusOr<ClusterView> MarkDeleting(class Audit& audit, const std::string& id);
 
   Core& core_;
+  Fleet& fleet_;
 };
 
 // What a change does to a cluster, before it is stored. The errors of Clusters::Update().

@@ -49,6 +49,11 @@ Status CheckLifecycle(const Cluster& cluster) {
                absl::StrCat("cluster ", cluster.name, " is ", std::string(LifecycleName(cluster.lifecycle))));
 }
 
+std::string RegionNames(const ClusterView& view) {
+  return absl::StrJoin(view.regions, ", ",
+                       [](std::string* out, const Region& region) { out->append(region.name); });
+}
+
 Status CheckMayEnable(const ClusterView& view) {
   if (CmekInForce(view)) {
     return Error(Cause::kAlreadyExists,
@@ -64,13 +69,25 @@ Status CheckMayRotate(const ClusterView& view) {
                  absl::StrCat("CMEK is not enabled on cluster ", view.cluster.name,
                               " yet; use POST to enable it: ccloud cluster cmek enable ", view.cluster.name));
   }
-  const auto lock = LockOf(view);
-  if (lock && !view.cluster.revoked && lock->cause != "REVOKED") {
-    return Error(
-        Cause::kFailedPrecondition,
-        absl::StrCat("cluster ", view.cluster.name,
-                     " is LOCKED, and its old key is needed to move to another; restore that one first: ",
-                     lock->message));
+  return OkStatus();
+}
+
+// To move to another key takes the old one.
+Status CheckMayMove(const ClusterView& view, const std::vector<CmekRegionSpec>& specs) {
+  if (view.cluster.revoked) {
+    if (specs.size() == view.regions.size()) return OkStatus();
+    return Error(Cause::kInvalidArgument, absl::StrCat("cluster ", view.cluster.name,
+                                                       " was revoked: bringing it back takes a key for every"
+                                                       " region: ",
+                                                       RegionNames(view)));
+  }
+  for (const CmekRegionSpec& spec : specs) {
+    const auto lock = LockOfRegion(view, spec.region);
+    if (!lock || lock->cause == "REVOKED") continue;
+    return Error(Cause::kFailedPrecondition,
+                 absl::StrCat("cluster ", view.cluster.name, " is LOCKED in ", spec.region,
+                              ", and its old key is needed to move to another; restore that one first: ",
+                              lock->message));
   }
   return OkStatus();
 }
@@ -85,11 +102,6 @@ Status CheckState(const ClusterView& view, CmekKind kind) {
                               CmekOf(view).status, "); wait for its end"));
   }
   return kind == CmekKind::kEnable ? CheckMayEnable(view) : CheckMayRotate(view);
-}
-
-std::string RegionNames(const ClusterView& view) {
-  return absl::StrJoin(view.regions, ", ",
-                       [](std::string* out, const Region& region) { out->append(region.name); });
 }
 
 // Fills in the region where it is left out; each region is one of the cluster's, and named once.
@@ -135,6 +147,7 @@ StatusOr<std::vector<CmekRegionSpec>> CheckSpecs(const ClusterView& view, CmekKi
     return Error(Cause::kInvalidArgument,
                  absl::StrCat("enabling CMEK needs a key for every region: ", RegionNames(view)));
   }
+  if (kind == CmekKind::kRotate) KEYHOLD_RETURN_IF_ERROR(CheckMayMove(view, specs));
   for (CmekRegionSpec& spec : specs) {
     KEYHOLD_ASSIGN_OR_RETURN(spec.key_spec, CheckForm(view, spec));
   }
@@ -161,18 +174,54 @@ void AddLine(const std::string& name, const Status& status, wire::CheckReport& r
                           std::string(status.message()), 0});
 }
 
-bool SameOperations(const ClusterView& a, const ClusterView& b) {
-  return a.cluster.revoked == b.cluster.revoked && a.cluster.lifecycle == b.cluster.lifecycle &&
-         std::equal(a.regions.begin(), a.regions.end(), b.regions.begin(), b.regions.end(),
-                    [](const Region& x, const Region& y) { return x.cmek_generation == y.cmek_generation; });
-}
-
 std::string PayloadOf(const std::vector<CmekRegionSpec>& specs) {
   json list = json::array();
   for (const CmekRegionSpec& spec : specs) {
     list.push_back({{"region", spec.region}, {"key_spec", wire::ToJson(spec.key_spec)}});
   }
   return json{{"region_specs", list}}.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Status CheckKeyOn(const Core& core, Fleet& fleet, const Node& node, const CmekRegionSpec& spec) {
+  const auto report = fleet.Check(node.id, spec.key_spec, spec.region, core.check_timeout);
+  if (!report.ok()) return Annotate(report.status(), "the key could not be checked, and nothing was changed");
+  return FromReport(spec.key_spec, *report);
+}
+
+// Each key on every node of its region.
+Status CheckKeys(const Core& core, Fleet& fleet, const ClusterView& view,
+                 const std::vector<CmekRegionSpec>& specs) {
+  for (const CmekRegionSpec& spec : specs) {
+    for (const Node& node : view.nodes) {
+      if (node.region == spec.region) KEYHOLD_RETURN_IF_ERROR(CheckKeyOn(core, fleet, node, spec));
+    }
+  }
+  return OkStatus();
+}
+
+Status CheckNewSpecs(const ClusterView& view, const std::vector<std::string>& added,
+                     const std::vector<CmekRegionSpec>& specs) {
+  std::set<std::string> named;
+  for (const CmekRegionSpec& spec : specs) {
+    const bool is_new = std::find(added.begin(), added.end(), spec.region) != added.end();
+    if (!is_new || !named.insert(spec.region).second) {
+      return Error(Cause::kInvalidArgument,
+                   absl::StrCat("cmek_region_specs names region \"", spec.region,
+                                "\": it takes one key for each new region and none for others; PUT"
+                                " /cmek rotates the keys of regions that are there"));
+    }
+  }
+  if (!CmekInForce(view)) {
+    if (specs.empty()) return OkStatus();
+    return Error(Cause::kInvalidArgument,
+                 absl::StrCat("CMEK is not enabled on cluster ", view.cluster.name,
+                              ": leave cmek_region_specs out, or enable CMEK first"));
+  }
+  if (named.size() == added.size()) return OkStatus();
+  return Error(Cause::kInvalidArgument, absl::StrCat("cluster ", view.cluster.name,
+                                                     " has CMEK: each new region needs its key in"
+                                                     " cmek_region_specs of the same call: ",
+                                                     absl::StrJoin(added, ", ")));
 }
 
 // A REVOKE of the whole cluster ends with the next operation of any region; the node keeps to `revoked`
@@ -232,7 +281,8 @@ Status Cmek::CheckOnNodes(const ClusterView& view, const std::string& region, co
                           wire::CheckReport& report) {
   for (const Node& node : view.nodes) {
     if (node.region != region) continue;
-    KEYHOLD_ASSIGN_OR_RETURN(const wire::CheckReport found, fleet_.Check(node.id, spec, core_.check_timeout));
+    KEYHOLD_ASSIGN_OR_RETURN(const wire::CheckReport found,
+                             fleet_.Check(node.id, spec, region, core_.check_timeout));
     report.steps.insert(report.steps.end(), found.steps.begin(), found.steps.end());
   }
   return OkStatus();
@@ -249,7 +299,7 @@ StatusOr<ClusterView> Cmek::CheckAndCommit(Audit& audit, const Request& request)
   KEYHOLD_RETURN_IF_ERROR(CheckState(before, request.kind));
   KEYHOLD_ASSIGN_OR_RETURN(const std::vector<CmekRegionSpec> specs,
                            CheckSpecs(before, request.kind, request.specs));
-  KEYHOLD_RETURN_IF_ERROR(CheckKeys(before, specs));
+  KEYHOLD_RETURN_IF_ERROR(CheckKeys(core_, fleet_, before, specs));
   KEYHOLD_RETURN_IF_ERROR(audit.Commit([&](Tables& tables) -> Status {
     KEYHOLD_ASSIGN_OR_RETURN(ClusterView view, FindClusterToChange(tables, request.id));
     if (!SameOperations(before, view)) {
@@ -260,19 +310,6 @@ StatusOr<ClusterView> Cmek::CheckAndCommit(Audit& audit, const Request& request)
     return OkStatus();
   }));
   return ReadCluster(core_, request.id);
-}
-
-Status Cmek::CheckKeys(const ClusterView& view, const std::vector<CmekRegionSpec>& specs) {
-  for (const CmekRegionSpec& spec : specs) {
-    for (const Node& node : view.nodes) {
-      if (node.region != spec.region) continue;
-      const auto report = fleet_.Check(node.id, spec.key_spec, core_.check_timeout);
-      if (!report.ok())
-        return Annotate(report.status(), "the key could not be checked, and nothing was changed");
-      KEYHOLD_RETURN_IF_ERROR(FromReport(spec.key_spec, *report));
-    }
-  }
-  return OkStatus();
 }
 
 StatusOr<ClusterView> Cmek::CommitRevoke(Audit& audit, const std::string& id) {
@@ -292,6 +329,30 @@ StatusOr<ClusterView> Cmek::CommitRevoke(Audit& audit, const std::string& id) {
     return OkStatus();
   }));
   return ReadCluster(core_, id);
+}
+
+bool SameOperations(const ClusterView& a, const ClusterView& b) {
+  return a.cluster.revoked == b.cluster.revoked && a.cluster.lifecycle == b.cluster.lifecycle &&
+         std::equal(a.regions.begin(), a.regions.end(), b.regions.begin(), b.regions.end(),
+                    [](const Region& x, const Region& y) { return x.cmek_generation == y.cmek_generation; });
+}
+
+StatusOr<std::vector<CmekRegionSpec>> CheckNewRegions(Core& core, Fleet& fleet, const ClusterView& view,
+                                                      const std::vector<std::string>& added,
+                                                      std::vector<CmekRegionSpec> specs) {
+  KEYHOLD_RETURN_IF_ERROR(CheckNewSpecs(view, added, specs));
+  if (added.empty()) return specs;
+  KEYHOLD_RETURN_IF_ERROR(CheckLifecycle(view.cluster));
+  if (view.cluster.revoked) {
+    return Error(
+        Cause::kFailedPrecondition,
+        absl::StrCat("cluster ", view.cluster.name, " was revoked; bring it back before it gets a region"));
+  }
+  for (CmekRegionSpec& spec : specs) {
+    KEYHOLD_ASSIGN_OR_RETURN(spec.key_spec, CheckForm(view, spec));
+    KEYHOLD_RETURN_IF_ERROR(CheckKeyOn(core, fleet, view.nodes.front(), spec));
+  }
+  return specs;
 }
 
 }  // namespace keyhold::control

@@ -41,8 +41,8 @@ class Cmek {
                                const std::vector<CmekRegionSpec>& specs);
 
   // New keys, or new versions of the same ones, for the regions given. Brings back a cluster that was
-  // revoked. kFailedPrecondition: CMEK was never enabled, or the cluster is locked for another cause than a
-  // REVOKE.
+  // revoked, which takes a key for every region. kFailedPrecondition: CMEK was never enabled, or one of the
+  // regions is locked for another cause than a REVOKE.
   StatusOr<ClusterView> Rotate(const Caller& caller, const std::string& id,
                                const std::vector<CmekRegionSpec>& specs);
 
@@ -59,10 +59,19 @@ class Cmek {
   StatusOr<ClusterView> CommitRevoke(class Audit& audit, const std::string& id);
   Status CheckOnNodes(const ClusterView& view, const std::string& region, const wire::KeySpec& spec,
                       wire::CheckReport& report);
-  Status CheckKeys(const ClusterView& view, const std::vector<CmekRegionSpec>& specs);
 
   Core& core_;
   Fleet& fleet_;
 };
+
+// For a cluster that is to get the regions `added`: their key specs, checked as above. Where CMEK is in
+// force, each needs one; where it is not, or for another region, a key is kInvalidArgument. The cluster must
+// be CREATED and serve, to check keys.
+StatusOr<std::vector<CmekRegionSpec>> CheckNewRegions(Core& core, Fleet& fleet, const ClusterView& view,
+                                                      const std::vector<std::string>& added,
+                                                      std::vector<CmekRegionSpec> specs);
+
+// Neither regions nor CMEK operations have come between.
+bool SameOperations(const ClusterView& a, const ClusterView& b);
 
 }  // namespace keyhold::control

@@ -12,11 +12,15 @@ Status Change(Core& core, const std::function<Status(Tables&)>& change) {
   return status;
 }
 
+Status NoSuchCluster(const std::string& id) {
+  return Error(Cause::kNotFound, absl::StrCat("there is no cluster with the id ", id.substr(0, 64),
+                                              "; ccloud cluster list shows those there are"));
+}
+
 StatusOr<ClusterView> FindCluster(Tables& tables, const std::string& id, Deleted deleted) {
   auto view = tables.clusters.Get(id);
   if (!view || (view->cluster.lifecycle == Lifecycle::kDeleted && deleted == Deleted::kHide)) {
-    return Error(Cause::kNotFound, absl::StrCat("there is no cluster with the id ", id,
-                                                "; ccloud cluster list shows those there are"));
+    return NoSuchCluster(id);
   }
   return *std::move(view);
 }

@@ -31,6 +31,9 @@ enum class Deleted { kHide, kShow };
 StatusOr<ClusterView> FindCluster(Tables& tables, const std::string& id, Deleted deleted = Deleted::kHide);
 StatusOr<ClusterView> ReadCluster(Core& core, const std::string& id, Deleted deleted = Deleted::kHide);
 
+// What is said of a cluster that is not there, and of one that the caller may not see.
+Status NoSuchCluster(const std::string& id);
+
 // The same for a change: kFailedPrecondition while the cluster is being deleted.
 StatusOr<ClusterView> FindClusterToChange(Tables& tables, const std::string& id);
 

@@ -51,6 +51,7 @@ void FinishDeletion(Tables& tables, ClusterView& view, absl::Time now) {
   for (const SqlUser& user : tables.sql_users.OfCluster(view.cluster.id)) {
     tables.sql_users.Delete(view.cluster.id, user.name);
   }
+  tables.roles.DeleteOfCluster(view.cluster.id);
 }
 
 Status NoSuchNode(const std::string& id) {
@@ -132,7 +133,7 @@ Status Fleet::Removed(const std::string& node_id) {
 }
 
 StatusOr<wire::CheckReport> Fleet::Check(const std::string& node_id, const wire::KeySpec& spec,
-                                         absl::Duration timeout) {
+                                         const std::string& region, absl::Duration timeout) {
   std::optional<Node> node;
   KEYHOLD_RETURN_IF_ERROR(core_.store.Read([&](Tables& tables) {
     node = tables.nodes.Get(node_id);
@@ -141,7 +142,7 @@ StatusOr<wire::CheckReport> Fleet::Check(const std::string& node_id, const wire:
   const std::string id = crypto::NewUuid(core_.random);
   {
     const std::lock_guard lock(mutex_);
-    pending_[id] = Pending{{id, node_id, spec}, node->host};
+    pending_[id] = Pending{{id, node_id, spec, region}, node->host};
   }
   core_.changes.Notify();
   core_.changes.Await(timeout, [&] {

@@ -25,6 +25,7 @@ struct CheckTask {
   std::string id;
   std::string node_id;
   wire::KeySpec key_spec;
+  std::string region;  // that the key is for
 };
 
 struct Work {
@@ -54,9 +55,10 @@ class Fleet {
   // cluster is being deleted. OK for a node that is not there.
   Status Removed(const std::string& node_id);
 
-  // Has the node try `spec`. kUnavailable when it does not answer within `timeout`.
+  // Has the node try `spec` for `region`, its own or one that its cluster is to get. kUnavailable when it
+  // does not answer within `timeout`.
   StatusOr<wire::CheckReport> Check(const std::string& node_id, const wire::KeySpec& spec,
-                                    absl::Duration timeout);
+                                    const std::string& region, absl::Duration timeout);
 
   // The answer to a CheckTask. kNotFound: nobody waits for it any more.
   Status FinishCheck(const std::string& task_id, StatusOr<wire::CheckReport> result);

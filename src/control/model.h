@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,10 +40,36 @@ struct Organization {
   absl::Time created_at = absl::InfinitePast();
 };
 
+// In the order of the Cloud API's OrganizationUserRole.Type (roles.h).
+enum class Role {
+  kBillingCoordinator,
+  kOrgAdmin,
+  kOrgMember,
+  kClusterAdmin,
+  kClusterOperatorWriter,
+  kClusterDeveloper,
+  kClusterCreator,
+  kFolderAdmin,
+  kFolderMover,
+  kMetricsViewer,
+  kClusterMonitor,
+  kBillingViewer,
+};
+inline constexpr size_t kRoleCount = 12;
+
+struct RoleGrant {
+  std::string account_id;
+  Role role = Role::kOrgMember;
+  std::string cluster_id;  // empty: on the whole organization
+
+  bool operator==(const RoleGrant&) const = default;
+};
+
 struct ServiceAccount {
   std::string id;
   std::string name;
   std::string description;
+  std::string creator_name;  // of the account that made it; empty: the server's first start
   absl::Time created_at = absl::InfinitePast();
 };
 
@@ -141,8 +168,11 @@ struct ClusterView {
 struct Caller {
   std::string service_account_id;
   std::string service_account_name;
+  std::string api_key_id;
   std::string ip_address;
-  std::string source;  // AUDIT_LOG_SOURCE_...
+  std::string source;             // AUDIT_LOG_SOURCE_...
+  std::vector<RoleGrant> grants;  // without ORG_MEMBER, which everyone has
+  std::shared_ptr<bool> audited;  // set once the audit log has an event of this request; may be null
 };
 
 // RFC 3339 in UTC with as many digits as are needed; empty for absl::InfinitePast().

@@ -88,7 +88,9 @@ Status CreateOrganization(Core& core, const std::string& dir) {
     const std::string account = crypto::NewUuid(core.random);
     tables.organization.Insert({crypto::NewUuid(core.random), "Keyhold",
                                 absl::StrCat("org-", std::string(label.ExposeText())), now});
-    tables.organization.InsertServiceAccount({account, "admin", "made at the first start", now});
+    tables.organization.InsertServiceAccount({account, "admin", "made at the first start", "", now});
+    tables.roles.Put({account, Role::kOrgAdmin, ""});
+    tables.roles.Put({account, Role::kClusterAdmin, ""});
     tables.api_keys.Insert(ApiKeyOf(key.ExposeText(), account, "first", now));
     return OkStatus();
   });
@@ -129,15 +131,6 @@ StatusOr<Organization> GetOrganization(Core& core) {
   }));
   if (!organization) return Error(Cause::kInternal, "the server has no organization");
   return *std::move(organization);
-}
-
-StatusOr<std::vector<ServiceAccount>> ListServiceAccounts(Core& core) {
-  std::vector<ServiceAccount> accounts;
-  KEYHOLD_RETURN_IF_ERROR(core.store.Read([&](Tables& tables) {
-    accounts = tables.organization.ServiceAccounts();
-    return OkStatus();
-  }));
-  return accounts;
 }
 
 }  // namespace keyhold::control

@@ -17,6 +17,5 @@ Status Bootstrap(Core& core, const std::string& dir);
 StatusOr<crypto::SecretBytes> ReadAgentToken(const std::string& dir);
 
 StatusOr<Organization> GetOrganization(Core& core);
-StatusOr<std::vector<ServiceAccount>> ListServiceAccounts(Core& core);
 
 }  // namespace keyhold::control

@@ -1,4 +1,5 @@
-// The schema of the server's database, version 1. docs/formats/server-database.md describes it.
+// The schema of the server's database, version 2, and the steps to it. docs/formats/server-database.md
+// describes it.
 //
 // Portable SQL: text, integer (flags), bigint (numbers, and times as microseconds since 1970 UTC; 0: not
 // yet).
@@ -39,6 +40,16 @@ inline constexpr std::array kSchemaV1 = {
     " source text not null, cluster_id text not null, cluster_name text not null,"
     " service_account_name text not null, ip_address text not null, payload text not null,"
     " error text not null)",
+};
+
+// Roles. Whoever had an API key before there were any could do everything, and still can.
+inline constexpr std::array kSchemaV2 = {
+    "create table role_grants (account_id text not null references service_accounts(id), role text not null,"
+    " cluster_id text not null, primary key (account_id, role, cluster_id))",
+    "alter table service_accounts add column creator_name text not null default ''",
+    "insert into role_grants(account_id, role, cluster_id) select id, 'ORG_ADMIN', '' from service_accounts",
+    "insert into role_grants(account_id, role, cluster_id) select id, 'CLUSTER_ADMIN', '' from "
+    "service_accounts",
 };
 
 }  // namespace keyhold::control

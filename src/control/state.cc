@@ -100,6 +100,19 @@ wire::Trouble NodeLock(const Node& node) {
   return {"INTERNAL", "the node is locking", Rfc3339(node.status_at)};
 }
 
+// What a node of the region says of a lock, or of its failure.
+std::optional<wire::Trouble> NodeTrouble(const ClusterView& view, const std::string& region) {
+  if (view.cluster.lifecycle != Lifecycle::kCreated) return std::nullopt;
+  const Node* locked = FirstNode(view, [&](const Node& node) {
+    return node.region == region && (InState(node, NodeState::kLocked) || InState(node, NodeState::kLocking));
+  });
+  if (locked != nullptr) return NodeLock(*locked);
+  const Node* failed = FirstNode(
+      view, [&](const Node& node) { return node.region == region && InState(node, NodeState::kFailed); });
+  if (failed == nullptr) return std::nullopt;
+  return wire::Trouble{"NODE_FAILED", failed->status.failure, Rfc3339(failed->status_at)};
+}
+
 }  // namespace
 
 CmekInfo CmekOf(const ClusterView& view) {
@@ -142,7 +155,10 @@ std::string OperationStatusOf(const ClusterView& view) {
   const std::string status = CmekOf(view).status;
   if (absl::EndsWith(status, "ING")) return "CRDB_CMEK_OPERATION_RUNNING";
   if (absl::EndsWith(status, "_FAILED")) return "CRDB_CMEK_OPERATION_FAILED";
-  return "UNSPECIFIED";
+  const bool grows =
+      view.cluster.lifecycle == Lifecycle::kCreated &&
+      std::any_of(view.nodes.begin(), view.nodes.end(), [](const Node& node) { return !node.reported; });
+  return grows ? "CRDB_SCALE_RUNNING" : "UNSPECIFIED";
 }
 
 std::optional<wire::Trouble> LockOf(const ClusterView& view) {
@@ -158,15 +174,19 @@ std::optional<wire::Trouble> LockOf(const ClusterView& view) {
                      cluster.name, " with a usable key brings the cluster back"),
         Rfc3339(cluster.revoked_at)};
   }
-  const Node* locked = FirstNode(view, [](const Node& node) {
-    return InState(node, NodeState::kLocked) || InState(node, NodeState::kLocking);
-  });
-  if (locked != nullptr) return NodeLock(*locked);
-  const Node* failed = FirstNode(view, [](const Node& node) { return InState(node, NodeState::kFailed); });
-  if (failed != nullptr) {
-    return wire::Trouble{"NODE_FAILED", failed->status.failure, Rfc3339(failed->status_at)};
+  std::optional<wire::Trouble> first;
+  for (const Region& region : view.regions) {
+    const auto lock = NodeTrouble(view, region.name);
+    if (!lock) return std::nullopt;
+    if (!first) first = lock;
   }
-  return std::nullopt;
+  return first;
+}
+
+std::optional<wire::Trouble> LockOfRegion(const ClusterView& view, const std::string& region) {
+  const auto whole = LockOf(view);
+  const auto own = NodeTrouble(view, region);
+  return own || !whole ? own : whole;
 }
 
 std::optional<Warning> WarningOf(const ClusterView& view) {

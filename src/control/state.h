@@ -40,9 +40,12 @@ std::string StateOf(const ClusterView& view);
 // ClusterStatus.Type of the Cloud API.
 std::string OperationStatusOf(const ClusterView& view);
 
-// Why the cluster is LOCKED; nothing when it is not. `cause` is a CauseName, REVOKED, DELETING or
-// NODE_FAILED.
+// Why the cluster is LOCKED, that is every region of it; nothing when it is not. `cause` is a CauseName,
+// REVOKED, DELETING or NODE_FAILED.
 std::optional<wire::Trouble> LockOf(const ClusterView& view);
+
+// The same for one region: a key that one region lost locks that region alone.
+std::optional<wire::Trouble> LockOfRegion(const ClusterView& view, const std::string& region);
 
 // Why it will not serve for ever, from the first node that warns, and until when it will.
 struct Warning {

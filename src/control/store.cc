@@ -62,7 +62,15 @@ bool HasTables(soci::session& sql) {
 void CreateSchema(soci::session& sql) {
   soci::transaction transaction(sql);
   for (const char* statement : kSchemaV1) sql << statement;
-  sql << "insert into settings(name, value) values ('schema_version', " << kSchemaVersion << ")";
+  sql << "insert into settings(name, value) values ('schema_version', '1')";
+  transaction.commit();
+}
+
+// In one transaction: a file is of one version or the next.
+void Upgrade(soci::session& sql) {
+  soci::transaction transaction(sql);
+  for (const char* statement : kSchemaV2) sql << statement;
+  sql << "update settings set value = '2' where name = 'schema_version'";
   transaction.commit();
 }
 
@@ -80,6 +88,7 @@ Status CheckSchema(soci::session& sql, const std::string& path) {
                                                           ", written by a newer Keyhold; this one knows ",
                                                           kSchemaVersion, ": start the newer one"));
   }
+  if (version == 1) Upgrade(sql);
   return OkStatus();
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "control/roles.h"
 #include "control/sql.h"
 
 namespace keyhold::control {
@@ -68,6 +69,10 @@ T Require(std::optional<T> value, const char* column) {
 ApiKey ApiKeyFrom(const Row& row) {
   return {row.Text("id"), row.Text("service_account_id"), row.Text("name"), row.Text("secret_sha256"),
           row.Time("created_at")};
+}
+
+RoleGrant RoleGrantFrom(const Row& row) {
+  return {row.Text("account_id"), Require(RoleFromName(row.Text("role")), "role"), row.Text("cluster_id")};
 }
 
 Cluster ClusterFrom(const Row& row) {
@@ -145,17 +150,27 @@ void OrganizationTable::Insert(const Organization& o) {
 }
 
 std::vector<ServiceAccount> OrganizationTable::ServiceAccounts() {
-  return Collect<ServiceAccount>((sql_.prepare << "select * from service_accounts order by created_at, id"),
-                                 [](const Row& row) {
-                                   return ServiceAccount{row.Text("id"), row.Text("name"),
-                                                         row.Text("description"), row.Time("created_at")};
-                                 });
+  return Collect<ServiceAccount>(
+      (sql_.prepare << "select * from service_accounts order by created_at, id"), [](const Row& row) {
+        return ServiceAccount{row.Text("id"), row.Text("name"), row.Text("description"),
+                              row.Text("creator_name"), row.Time("created_at")};
+      });
 }
 
 void OrganizationTable::InsertServiceAccount(const ServiceAccount& a) {
   const long long created_at = ToMicros(a.created_at);
-  sql_ << "insert into service_accounts(id, name, description, created_at) values (:i, :n, :d, :c)",
-      use(a.id), use(a.name), use(a.description), use(created_at);
+  sql_ << "insert into service_accounts(id, name, description, creator_name, created_at)"
+          " values (:i, :n, :d, :cn, :c)",
+      use(a.id), use(a.name), use(a.description), use(a.creator_name), use(created_at);
+}
+
+void OrganizationTable::UpdateServiceAccount(const ServiceAccount& a) {
+  sql_ << "update service_accounts set name = :n, description = :d where id = :i", use(a.name),
+      use(a.description), use(a.id);
+}
+
+void OrganizationTable::DeleteServiceAccount(const std::string& id) {
+  sql_ << "delete from service_accounts where id = :i", use(id);
 }
 
 std::string OrganizationTable::Setting(const std::string& name) {
@@ -191,6 +206,35 @@ void ApiKeyTable::Rename(const std::string& id, const std::string& name) {
 
 void ApiKeyTable::Delete(const std::string& id) { sql_ << "delete from api_keys where id = :i", use(id); }
 
+std::vector<RoleGrant> RoleTable::List() {
+  return Collect<RoleGrant>(
+      (sql_.prepare << "select * from role_grants order by account_id, role, cluster_id"), RoleGrantFrom);
+}
+
+std::vector<RoleGrant> RoleTable::OfAccount(const std::string& account_id) {
+  return Collect<RoleGrant>(
+      (sql_.prepare << "select * from role_grants where account_id = :a order by role, cluster_id",
+       use(account_id)),
+      RoleGrantFrom);
+}
+
+void RoleTable::Put(const RoleGrant& g) {
+  Delete(g);
+  const std::string role(RoleName(g.role));
+  sql_ << "insert into role_grants(account_id, role, cluster_id) values (:a, :r, :c)", use(g.account_id),
+      use(role), use(g.cluster_id);
+}
+
+void RoleTable::Delete(const RoleGrant& g) {
+  const std::string role(RoleName(g.role));
+  sql_ << "delete from role_grants where account_id = :a and role = :r and cluster_id = :c",
+      use(g.account_id), use(role), use(g.cluster_id);
+}
+
+void RoleTable::DeleteOfCluster(const std::string& cluster_id) {
+  sql_ << "delete from role_grants where cluster_id = :c", use(cluster_id);
+}
+
 std::optional<ClusterView> ClusterTable::Get(const std::string& id) {
   auto cluster =
       First(Collect<Cluster>((sql_.prepare << "select * from clusters where id = :i", use(id)), ClusterFrom));
@@ -225,13 +269,15 @@ void ClusterTable::Insert(const Cluster& c, const std::vector<Region>& regions) 
           " values (:i, '', '', '', '', 0, 0, 0, '', '', '', 0, 0, 0, 0, 0)",
       use(c.id);
   Update(c);
-  for (const Region& r : regions) {
-    const long long ordinal = r.ordinal;
-    sql_ << "insert into regions(cluster_id, name, ordinal, cmek_generation, cmek_kind, cmek_spec,"
-            " cmek_requested_at) values (:c, :n, :o, 0, '', '', 0)",
-        use(c.id), use(r.name), use(ordinal);
-    UpdateRegion(r);
-  }
+  for (const Region& r : regions) InsertRegion(r);
+}
+
+void ClusterTable::InsertRegion(const Region& r) {
+  const long long ordinal = r.ordinal;
+  sql_ << "insert into regions(cluster_id, name, ordinal, cmek_generation, cmek_kind, cmek_spec,"
+          " cmek_requested_at) values (:c, :n, :o, 0, '', '', 0)",
+      use(r.cluster_id), use(r.name), use(ordinal);
+  UpdateRegion(r);
 }
 
 void ClusterTable::Update(const Cluster& c) {
@@ -358,14 +404,13 @@ std::vector<AuditEvent> AuditTable::List(const AuditPage& page) {
   if (page.descending) {
     const long long from = from_end ? INT64_MAX : ToMicros(page.starting_from);
     return Collect<AuditEvent>(
-        (sql_.prepare
-             << "select * from audit_events where created_at <= :f order by created_at desc limit :l",
+        (sql_.prepare << "select * from audit_events where created_at < :f order by created_at desc limit :l",
          use(from), use(limit)),
         AuditEventFrom);
   }
   const long long from = from_end ? 0 : ToMicros(page.starting_from);
   return Collect<AuditEvent>(
-      (sql_.prepare << "select * from audit_events where created_at >= :f order by created_at limit :l",
+      (sql_.prepare << "select * from audit_events where created_at > :f order by created_at limit :l",
        use(from), use(limit)),
       AuditEventFrom);
 }

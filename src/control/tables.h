@@ -25,6 +25,9 @@ class OrganizationTable {
   void Insert(const Organization& organization);
   std::vector<ServiceAccount> ServiceAccounts();
   void InsertServiceAccount(const ServiceAccount& account);
+  void UpdateServiceAccount(const ServiceAccount& account);
+  // Its API keys and roles must be gone.
+  void DeleteServiceAccount(const std::string& id);
   // Empty when it was never set.
   std::string Setting(const std::string& name);
   void SetSetting(const std::string& name, const std::string& value);
@@ -46,6 +49,21 @@ class ApiKeyTable {
   soci::session& sql_;
 };
 
+class RoleTable {
+ public:
+  explicit RoleTable(soci::session& sql) : sql_(sql) {}
+  std::vector<RoleGrant> List();
+  std::vector<RoleGrant> OfAccount(const std::string& account_id);
+  // Inserts; as it is when it is there.
+  void Put(const RoleGrant& grant);
+  void Delete(const RoleGrant& grant);
+  // All of a cluster that is no more.
+  void DeleteOfCluster(const std::string& cluster_id);
+
+ private:
+  soci::session& sql_;
+};
+
 class ClusterTable {
  public:
   explicit ClusterTable(soci::session& sql) : sql_(sql) {}
@@ -56,6 +74,7 @@ class ClusterTable {
   void Insert(const Cluster& cluster, const std::vector<Region>& regions);
   void Update(const Cluster& cluster);
   void UpdateRegion(const Region& region);
+  void InsertRegion(const Region& region);
 
  private:
   soci::session& sql_;
@@ -106,7 +125,7 @@ class AllowlistTable {
 };
 
 struct AuditPage {
-  absl::Time starting_from = absl::InfinitePast();  // inclusive; InfinitePast: from the end of the order
+  absl::Time starting_from = absl::InfinitePast();  // exclusive; InfinitePast: from the end of the order
   bool descending = true;
   int limit = 100;
 };
@@ -126,6 +145,7 @@ struct Tables {
   explicit Tables(soci::session& sql)
       : organization(sql),
         api_keys(sql),
+        roles(sql),
         clusters(sql),
         nodes(sql),
         sql_users(sql),
@@ -133,6 +153,7 @@ struct Tables {
         audit(sql) {}
   OrganizationTable organization;
   ApiKeyTable api_keys;
+  RoleTable roles;
   ClusterTable clusters;
   NodeTable nodes;
   SqlUserTable sql_users;

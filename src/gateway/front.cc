@@ -14,7 +14,7 @@ ErrorText NotAllowed(std::string_view address) {
           .message = absl::StrCat("the address ", text, " is not in this cluster's IP allowlist"),
           .detail = {},
           .hint = absl::StrCat("Add it: ccloud cluster networking allowlist create CLUSTER ", text, "/",
-                               absl::StrContains(text, ":") ? "128" : "32", " --sql.")};
+                               absl::StrContains(text, ":") ? "128" : "32", " --sql")};
 }
 
 ErrorText TooMany(int limit) {

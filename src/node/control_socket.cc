@@ -33,6 +33,12 @@ int HttpStatusOf(Cause cause) {
   }
 }
 
+// Of a region that the cluster is to get; empty for the node's own.
+std::string RegionOf(const json& task) {
+  const auto region = task.find("region");
+  return region != task.end() && region->is_string() ? region->get<std::string>() : "";
+}
+
 void Answer(httplib::Response& response, const json& body) {
   response.set_content(body.dump(-1, ' ', false, json::error_handler_t::replace), "application/json");
 }
@@ -97,8 +103,9 @@ class Server final : public ControlSocket {
       AnswerError(response, status);
     });
     server_.Post("/check", [this](const httplib::Request& request, httplib::Response& response) {
-      const auto spec = wire::KeySpecFromJson(json::parse(request.body, nullptr, false));
-      const auto report = spec.ok() ? handlers_.check(*spec) : spec.status();
+      const json task = json::parse(request.body, nullptr, false);
+      const auto spec = wire::KeySpecFromJson(task);
+      const auto report = spec.ok() ? handlers_.check(*spec, RegionOf(task)) : spec.status();
       if (report.ok()) return Answer(response, wire::ToJson(*report));
       AnswerError(response, report.status());
     });

@@ -14,7 +14,8 @@ namespace keyhold::node {
 struct ControlHandlers {
   std::function<wire::NodeStatus(uint64_t after, absl::Duration wait)> status;
   std::function<Status(const wire::DesiredNode&)> desired;
-  std::function<StatusOr<wire::CheckReport>(const wire::KeySpec&)> check;
+  // `region` is empty for the node's own.
+  std::function<StatusOr<wire::CheckReport>(const wire::KeySpec&, const std::string& region)> check;
   std::function<void()> stop;
 };
 

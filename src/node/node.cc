@@ -87,7 +87,7 @@ class Running final : public Node {
   Status StartGateway();
   Status StartControl();
   Status TakeDesired(const wire::DesiredNode& desired);
-  StatusOr<wire::CheckReport> Check(const wire::KeySpec& spec);
+  StatusOr<wire::CheckReport> Check(const wire::KeySpec& wanted, const std::string& wanted_region);
 
   // Of threads of their own: what waits for others, and must not hold up a probe.
   absl::Duration FollowUsers();
@@ -229,7 +229,9 @@ Status Running::StartControl() {
   ControlHandlers handlers;
   handlers.status = [this](uint64_t after, absl::Duration wait) { return AwaitStatus(after, wait); };
   handlers.desired = [this](const wire::DesiredNode& desired) { return TakeDesired(desired); };
-  handlers.check = [this](const wire::KeySpec& spec) { return Check(spec); };
+  handlers.check = [this](const wire::KeySpec& spec, const std::string& region) {
+    return Check(spec, region);
+  };
   handlers.stop = [this] { Stop(); };
   KEYHOLD_ASSIGN_OR_RETURN(control_, ControlSocket::Start(run + "/control.sock", std::move(handlers)));
   return OkStatus();
@@ -250,13 +252,15 @@ Status Running::TakeDesired(const wire::DesiredNode& desired) {
   return OkStatus();
 }
 
-StatusOr<wire::CheckReport> Running::Check(const wire::KeySpec& wanted) {
+StatusOr<wire::CheckReport> Running::Check(const wire::KeySpec& wanted, const std::string& wanted_region) {
   const wire::DesiredNode desired = Desired();
   KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec,
                            kms::MakeKeySpec(wanted.type, wanted.uri, wanted.auth_principal));
   KEYHOLD_ASSIGN_OR_RETURN(const auto kms, parts_.kms.Open(spec));
-  const kms::Context context = keyring::ToContext({desired.cluster_id, desired.region, desired.node_id});
-  return CheckKey(*kms, desired.region, context, parts_.clock, parts_.random, kCheckBudget);
+  // A region that the cluster is to get has no node yet.
+  const std::string& region = wanted_region.empty() ? desired.region : wanted_region;
+  const kms::Context context = keyring::ToContext({desired.cluster_id, region, desired.node_id});
+  return CheckKey(*kms, region, context, parts_.clock, parts_.random, kCheckBudget);
 }
 
 void Running::Run() {

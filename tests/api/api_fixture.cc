@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/ascii.h"
 #include "crypto/secret.h"
 
 namespace keyhold::api {
@@ -13,7 +14,8 @@ namespace keyhold::api {
 using nlohmann::json;
 
 HttpAnswer Call(int port, const std::string& bearer, const std::string& method, const std::string& path,
-                const std::string& body, const std::string& user_agent) {
+                const std::string& body, const std::string& user_agent,
+                const std::map<std::string, std::string>& headers) {
   httplib::Client client("127.0.0.1", port);
   client.set_read_timeout(60);
   client.set_url_encode(false);
@@ -24,9 +26,12 @@ HttpAnswer Call(int port, const std::string& bearer, const std::string& method, 
   request.set_header("User-Agent", user_agent);
   request.set_header("Content-Type", "application/json");
   if (!bearer.empty()) request.set_header("Authorization", "Bearer " + bearer);
+  for (const auto& [name, value] : headers) request.set_header(name.c_str(), value);
   const auto result = client.send(request);
   if (!result) return {};
-  return {result->status, json::parse(result->body, nullptr, false), result->body};
+  HttpAnswer answer{result->status, json::parse(result->body, nullptr, false), result->body};
+  for (const auto& [name, value] : result->headers) answer.headers[absl::AsciiStrToLower(name)] = value;
+  return answer;
 }
 
 std::string ReadText(const std::string& path) {
@@ -73,9 +78,9 @@ void FakeAgent::Take(const json& node) {
   wire::NodeStatus status;
   {
     const std::lock_guard lock(mutex_);
-    desired_[desired.cluster_id] = desired;
-    CarryOut(desired, status_[desired.cluster_id]);
-    status = status_[desired.cluster_id];
+    desired_[desired.node_id] = desired;
+    CarryOut(desired, status_[desired.node_id]);
+    status = status_[desired.node_id];
   }
   Put(status);
 }
@@ -84,9 +89,13 @@ void FakeAgent::CarryOut(const wire::DesiredNode& desired, wire::NodeStatus& sta
   ++status.version;
   status.node_id = desired.node_id;
   status.observed_generation = desired.generation;
-  status.state = wire::NodeState::kServing;
-  status.lock.reset();
-  status.sql_address = "127.0.0.1:26257";
+  // What a key's loss has locked stays so, whatever else is desired.
+  const bool lost = status.lock && status.lock->cause.starts_with("KMS_");
+  if (!lost) {
+    status.state = wire::NodeState::kServing;
+    status.lock.reset();
+  }
+  status.sql_address = desired.region == "eu-west-1" ? "127.0.0.1:26258" : "127.0.0.1:26257";
   status.ca_pem = "PEM of " + desired.cluster_name + "\n";
   if (desired.cmek && desired.cmek->generation > status.cmek_generation) {
     status.cmek_generation = desired.cmek->generation;
@@ -104,6 +113,10 @@ void FakeAgent::Check(const json& task) {
   ++checks_;
   if (deaf_) return;
   const auto spec = *wire::KeySpecFromJson(task["key_spec"]);
+  {
+    const std::lock_guard lock(mutex_);
+    checked_region_ = task["region"];
+  }
   wire::CheckReport report;
   report.usable = spec.auth_principal.find("denied") == std::string::npos;
   report.steps.push_back({"kms:DescribeKey", "PASS", "", "", 10});
@@ -119,20 +132,29 @@ void FakeAgent::Put(const wire::NodeStatus& status) {
   Call(port_, token_, "PUT", "/agent/v1/nodes/" + status.node_id + "/status", wire::ToJson(status).dump());
 }
 
-void FakeAgent::Report(const std::string& cluster_id, const std::function<void(wire::NodeStatus&)>& edit) {
+void FakeAgent::Report(const std::string& cluster_id, const std::function<void(wire::NodeStatus&)>& edit,
+                       const std::string& region) {
   wire::NodeStatus status;
   {
     const std::lock_guard lock(mutex_);
-    edit(status_[cluster_id]);
-    ++status_[cluster_id].version;
-    status = status_[cluster_id];
+    wire::NodeStatus& now = status_[NodeOf(cluster_id, region)];
+    edit(now);
+    ++now.version;
+    status = now;
   }
   Put(status);
 }
 
-wire::DesiredNode FakeAgent::Desired(const std::string& cluster_id) {
+wire::DesiredNode FakeAgent::Desired(const std::string& cluster_id, const std::string& region) {
   const std::lock_guard lock(mutex_);
-  return desired_[cluster_id];
+  return desired_[NodeOf(cluster_id, region)];
+}
+
+std::string FakeAgent::NodeOf(const std::string& cluster_id, const std::string& region) const {
+  for (const auto& [id, desired] : desired_) {
+    if (desired.cluster_id == cluster_id && (region.empty() || desired.region == region)) return id;
+  }
+  return "";
 }
 
 void ApiTest::StartServer() {

@@ -22,11 +22,13 @@ struct HttpAnswer {
   int status = 0;  // 0: no answer
   nlohmann::json body;
   std::string text;
+  std::map<std::string, std::string> headers = {};  // names in lower case
 };
 
 // One request on a connection of its own. An empty `bearer` sends no Authorization.
 HttpAnswer Call(int port, const std::string& bearer, const std::string& method, const std::string& path,
-                const std::string& body = "", const std::string& user_agent = "test");
+                const std::string& body = "", const std::string& user_agent = "test",
+                const std::map<std::string, std::string>& headers = {});
 
 std::string ReadText(const std::string& path);  // the first line
 
@@ -48,8 +50,10 @@ class FakeAgent {
   FakeAgent(int port, std::string token, std::string host = "local");
   ~FakeAgent();
 
-  // The cluster's node reports from now on what `edit` makes of its status.
-  void Report(const std::string& cluster_id, const std::function<void(wire::NodeStatus&)>& edit);
+  // The cluster's node (in `region`, where it has several) reports from now on what `edit` makes of its
+  // status.
+  void Report(const std::string& cluster_id, const std::function<void(wire::NodeStatus&)>& edit,
+              const std::string& region = "");
 
   // While held, desired state is not carried out; checks are answered.
   void Hold(bool hold) { hold_ = hold; }
@@ -58,7 +62,12 @@ class FakeAgent {
   void Deaf(bool deaf) { deaf_ = deaf; }
 
   int checks() const { return checks_; }
-  wire::DesiredNode Desired(const std::string& cluster_id);
+  wire::DesiredNode Desired(const std::string& cluster_id, const std::string& region = "");
+  // Of the last check.
+  std::string checked_region() {
+    const std::lock_guard lock(mutex_);
+    return checked_region_;
+  }
 
  private:
   void Run();
@@ -66,6 +75,7 @@ class FakeAgent {
   void CarryOut(const wire::DesiredNode& desired, wire::NodeStatus& status);
   void Check(const nlohmann::json& task);
   void Put(const wire::NodeStatus& status);
+  std::string NodeOf(const std::string& cluster_id, const std::string& region) const;
 
   const int port_;
   const std::string token_;
@@ -75,8 +85,9 @@ class FakeAgent {
   std::atomic<bool> deaf_ = false;
   std::atomic<int> checks_ = 0;
   std::mutex mutex_;
-  std::map<std::string, wire::DesiredNode> desired_;  // by cluster id; guarded by mutex_, as is status_
+  std::map<std::string, wire::DesiredNode> desired_;  // by node id; guarded by mutex_, as are the next two
   std::map<std::string, wire::NodeStatus> status_;
+  std::string checked_region_;
   std::thread thread_;
 };
 
@@ -91,7 +102,7 @@ class ApiTest : public testing::Test {
 
   HttpAnswer Get(const std::string& path) { return Call(port(), key_, "GET", path); }
   HttpAnswer Send(const std::string& method, const std::string& path, const nlohmann::json& body) {
-    return Call(port(), key_, method, path, body.dump());
+    return Call(port(), key_, method, path, body.is_null() ? "" : body.dump());
   }
 
   // The new cluster's id. With an agent, CREATED when it returns.
@@ -103,7 +114,7 @@ class ApiTest : public testing::Test {
   int port() const { return server_->port(); }
 
   TemporaryDirectory dir_;
-  ServerOptions options_;
+  ServerOptions options_{.requests_per_second = 0, .failed_logins_allowed = 0};
   std::unique_ptr<Server> server_;
   std::unique_ptr<FakeAgent> agent_;
   std::string key_;

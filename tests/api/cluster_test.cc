@@ -208,7 +208,7 @@ const BadCluster kBadClusters[] = {
     BadCluster{NODES(R"({"us-east1": 1})"), 400, "AWS has no region us-east1"},
     BadCluster{NODES(R"({"us-east-1": "1"})"), 400, "must be an integer"},
     BadCluster{NODES(R"({"us-east-1": 3})"), 501, "several nodes"},
-    BadCluster{NODES(R"({"us-east-1": 1, "us-west-2": 1})"), 501, "several regions"},
+    BadCluster{NODES(R"({"us-east-1": 1, "us-nowhere-2": 1})"), 400, "no region us-nowhere-2"},
     BadCluster{R"({"name": "x", "provider": "AWS", "spec": {"plan": "BASIC", "advanced_security_add_on": true,
                    "serverless": {"regions": ["us-east-1"]}}})",
                400, "need the ADVANCED plan"},

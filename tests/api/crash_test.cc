@@ -43,7 +43,7 @@ class ServerProcess {
  private:
   [[noreturn]] static void Run(const std::string& dir, int out) {
     if (!crypto::InitSecretMemory().ok()) _exit(1);
-    ServerOptions options;
+    ServerOptions options{.requests_per_second = 0};
     options.dir = dir;
     options.observe_timeout = absl::ZeroDuration();
     const Status status = RunServer(options, [&](uint16_t port) {
@@ -115,7 +115,7 @@ TEST(Crash, AStartThatWasCutOffIsCompletedByTheNext) {
     const std::string path = dir.path() + "/server/" + file;
     const pid_t pid = fork();
     if (pid == 0) {
-      ServerOptions options;
+      ServerOptions options{.requests_per_second = 0};
       options.dir = dir.path();
       if (crypto::InitSecretMemory().ok()) (void)RunServer(options, [](uint16_t) {});
       _exit(1);
@@ -134,7 +134,7 @@ TEST(Crash, ADirectoryInUseIsRefused) {
   TemporaryDirectory dir;
   ServerProcess server(dir.path());
   ASSERT_TRUE(crypto::InitSecretMemory().ok());
-  ServerOptions options;
+  ServerOptions options{.requests_per_second = 0};
   options.dir = dir.path();
   const auto second = Server::Start(options, SystemClock(), crypto::SystemRandom());
   EXPECT_EQ(CauseOf(second.status()), Cause::kFailedPrecondition) << second.status();
@@ -145,7 +145,7 @@ TEST(Crash, ABusyPortIsNamed) {
   TemporaryDirectory two;
   ServerProcess server(one.path());
   ASSERT_TRUE(crypto::InitSecretMemory().ok());
-  ServerOptions options;
+  ServerOptions options{.requests_per_second = 0};
   options.dir = two.path();
   options.listen = "127.0.0.1:" + std::to_string(server.port());
   const auto second = Server::Start(options, SystemClock(), crypto::SystemRandom());

@@ -20,6 +20,7 @@ class CliTest : public ::testing::Test {
     out_.str("");
     err_.str("");
     Environment environment{.in = in, .out = out_, .err = err_};
+    environment.err_is_terminal = terminal_;
     environment.server = server_;
     environment.api_key = key_;
     environment.config_dir = config_.path() + "/ccloud";
@@ -46,6 +47,7 @@ class CliTest : public ::testing::Test {
   std::ostringstream out_;
   std::ostringstream err_;
   int pauses_ = 0;
+  bool terminal_ = false;
   std::vector<std::string> psql_;
   std::string psql_password_;
 };

@@ -28,6 +28,7 @@ class ServiceTest : public testing::Test {
     store_ = *Store::Open(dir_ + "/keyhold.db");
     core_ = std::make_unique<Core>(Core{*store_, changes_, SystemClock(), crypto::SystemRandom(),
                                         absl::Seconds(5), absl::ZeroDuration()});
+    fleet_ = std::make_unique<Fleet>(*core_, FleetOptions{});
   }
   ~ServiceTest() override { std::filesystem::remove_all(dir_); }
 
@@ -36,7 +37,7 @@ class ServiceTest : public testing::Test {
     spec.name = name;
     spec.cloud = "AWS";
     spec.regions = {"us-east-1"};
-    const auto view = Clusters(*core_).Create(caller_, spec);
+    const auto view = Clusters(*core_, *fleet_).Create(caller_, spec);
     EXPECT_TRUE(view.ok()) << view.status();
     return view->cluster.id;
   }
@@ -45,7 +46,8 @@ class ServiceTest : public testing::Test {
   Changes changes_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Core> core_;
-  const Caller caller_{"sa", "admin", "127.0.0.1", "AUDIT_LOG_SOURCE_CC_API"};
+  std::unique_ptr<Fleet> fleet_;
+  const Caller caller_{"sa", "admin", "key", "127.0.0.1", "AUDIT_LOG_SOURCE_CC_API"};
 };
 
 TEST_F(ServiceTest, BootstrapIsDoneOnce) {
@@ -139,22 +141,22 @@ TEST_F(ServiceTest, ANodeStaysWithItsHost) {
 TEST_F(ServiceTest, OnlyNodesOfADeletedClusterCanBeRemoved) {
   Fleet fleet(*core_, {});
   const std::string id = Create("a");
-  const std::string node = Clusters(*core_).Get(id)->nodes.at(0).id;
+  const std::string node = Clusters(*core_, *fleet_).Get(id)->nodes.at(0).id;
   EXPECT_EQ(CauseOf(fleet.Removed(node)), Cause::kFailedPrecondition);
-  ASSERT_TRUE(Clusters(*core_).Delete(caller_, id).ok());
+  ASSERT_TRUE(Clusters(*core_, *fleet_).Delete(caller_, id).ok());
   EXPECT_TRUE(fleet.Await("h", "", absl::ZeroDuration())->nodes.at(0).remove);
   EXPECT_TRUE(fleet.Removed(node).ok());
   EXPECT_TRUE(fleet.Removed(node).ok());
-  EXPECT_EQ(Clusters(*core_).Get(id)->cluster.lifecycle, Lifecycle::kDeleted);
+  EXPECT_EQ(Clusters(*core_, *fleet_).Get(id)->cluster.lifecycle, Lifecycle::kDeleted);
   EXPECT_EQ(CauseOf(fleet.PutStatus(node, {})), Cause::kNotFound);
 }
 
 TEST_F(ServiceTest, AChecksAnswerFindsItsCaller) {
   Fleet fleet(*core_, {});
-  const std::string node = Clusters(*core_).Get(Create("a"))->nodes.at(0).id;
+  const std::string node = Clusters(*core_, *fleet_).Get(Create("a"))->nodes.at(0).id;
   const auto version = fleet.Await("h", "", absl::ZeroDuration())->version;
   auto check = std::async(std::launch::async, [&] {
-    return fleet.Check(node, {"AWS_KMS", "arn:x", ""}, absl::Seconds(20));
+    return fleet.Check(node, {"AWS_KMS", "arn:x", ""}, "us-east-1", absl::Seconds(20));
   });
   const auto work = fleet.Await("h", version, absl::Seconds(20));
   ASSERT_EQ(work->checks.size(), 1U);
@@ -163,17 +165,17 @@ TEST_F(ServiceTest, AChecksAnswerFindsItsCaller) {
   EXPECT_TRUE(fleet.FinishCheck(work->checks[0].id, Error(Cause::kKmsUnreachable, "no answer")).ok());
   EXPECT_EQ(CauseOf(check.get().status()), Cause::kKmsUnreachable);
   EXPECT_EQ(CauseOf(fleet.FinishCheck(work->checks[0].id, wire::CheckReport{})), Cause::kNotFound);
-  EXPECT_EQ(CauseOf(fleet.Check("nobody", {}, absl::ZeroDuration()).status()), Cause::kNotFound);
+  EXPECT_EQ(CauseOf(fleet.Check("nobody", {}, "", absl::ZeroDuration()).status()), Cause::kNotFound);
 }
 
 TEST_F(ServiceTest, NewOptionsReachEveryNode) {
   const std::string id = Create("a");
   ASSERT_TRUE(ApplyFleetOptions(*core_, {}).ok());
-  const uint64_t before = Clusters(*core_).Get(id)->nodes.at(0).generation;
+  const uint64_t before = Clusters(*core_, *fleet_).Get(id)->nodes.at(0).generation;
   ASSERT_TRUE(ApplyFleetOptions(*core_, {}).ok());
-  EXPECT_EQ(Clusters(*core_).Get(id)->nodes.at(0).generation, before);
+  EXPECT_EQ(Clusters(*core_, *fleet_).Get(id)->nodes.at(0).generation, before);
   ASSERT_TRUE(ApplyFleetOptions(*core_, {absl::Seconds(9), absl::Minutes(1)}).ok());
-  EXPECT_EQ(Clusters(*core_).Get(id)->nodes.at(0).generation, before + 1);
+  EXPECT_EQ(Clusters(*core_, *fleet_).Get(id)->nodes.at(0).generation, before + 1);
 }
 
 TEST_F(ServiceTest, ClosingEndsEveryWait) {

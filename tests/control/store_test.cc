@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "control/schema.h"
 #include "control/sql.h"
 #include "control/tables.h"
 
@@ -110,6 +111,36 @@ TEST_F(StoreTest, AFailedChangeChangesNothing) {
 TEST_F(StoreTest, TheDatabaseHasOneOwner) {
   const auto store = Open();
   EXPECT_EQ(OpenFails(), Cause::kFailedPrecondition);
+}
+
+// A file of the first version, with one account that has a key.
+TEST_F(StoreTest, AFileOfTheFirstVersionGetsRoles) {
+  for (const char* statement : kSchemaV1) Execute(statement);
+  Execute("insert into settings(name, value) values ('schema_version', '1')");
+  Execute("insert into service_accounts(id, name, description, created_at) values ('a', 'admin', '', 1)");
+  for (int i = 0; i < 2; ++i) {
+    const auto store = Open();
+    ASSERT_TRUE(store
+                    ->Read([&](Tables& tables) {
+                      const auto accounts = tables.organization.ServiceAccounts();
+                      EXPECT_EQ(accounts.size(), 1U);
+                      EXPECT_EQ(accounts[0].creator_name, "");
+                      const std::vector<RoleGrant> expected = {{"a", Role::kClusterAdmin, ""},
+                                                               {"a", Role::kOrgAdmin, ""}};
+                      EXPECT_EQ(tables.roles.OfAccount("a"), expected);
+                      return OkStatus();
+                    })
+                    .ok());
+  }
+}
+
+TEST_F(StoreTest, AnUpgradeThatFailsLeavesTheFirstVersion) {
+  for (const char* statement : kSchemaV1) Execute(statement);
+  Execute("insert into settings(name, value) values ('schema_version', '1')");
+  Execute("create table role_grants (in_the_way integer)");
+  OpenFails();
+  Execute("drop table role_grants");
+  Open();
 }
 
 TEST_F(StoreTest, ANewerSchemaIsLeftAlone) {

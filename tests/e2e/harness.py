@@ -75,14 +75,21 @@ class Host:
         return json.loads(self.run(*words).stdout)
 
     def call(self, method, path, body=None, headers=None):
-        """One call of the Cloud API, its body as it stands: the HTTP status and the answer."""
+        """One call of the Cloud API, its body as it stands: the HTTP status and the answer. A key makes 10 in a second."""
+        while True:
+            status, wait, answer = self.exchange(method, path, body, headers)
+            if status != 429:
+                return status, answer
+            time.sleep(int(wait))
+
+    def exchange(self, method, path, body, headers):
         server = urllib.parse.urlsplit(self.env['COCKROACH_SERVER'])
         connection = http.client.HTTPConnection(server.hostname, server.port, timeout=30)
         try:
             connection.request(method, path, body, {'Authorization': f'Bearer {self.env["COCKROACH_API_KEY"]}',
                                                     'Content-Type': 'application/json', **(headers or {})})
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, answer.getheader('Retry-After', '1'), answer.read()
         finally:
             connection.close()
 

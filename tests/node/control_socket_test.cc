@@ -40,8 +40,10 @@ class ControlSocketTest : public ::testing::Test {
       ++calls_;
       return verdict_;
     };
-    handlers_.check = [this](const wire::KeySpec& spec) -> StatusOr<wire::CheckReport> {
+    handlers_.check = [this](const wire::KeySpec& spec,
+                             const std::string& region) -> StatusOr<wire::CheckReport> {
       spec_ = spec;
+      region_ = region;
       ++calls_;
       if (!verdict_.ok()) return verdict_;
       wire::CheckReport report;
@@ -71,6 +73,7 @@ class ControlSocketTest : public ::testing::Test {
   absl::Duration wait_;
   wire::DesiredNode desired_;
   wire::KeySpec spec_;
+  std::string region_;
   std::atomic<int> calls_ = 0;
   std::atomic<int> stops_ = 0;
   std::unique_ptr<ControlSocket> socket_;
@@ -113,9 +116,12 @@ TEST_F(ControlSocketTest, DesiredStateArrivesAsItWasSent) {
 TEST_F(ControlSocketTest, ACheckAnswersItsReport) {
   Start();
   const wire::KeySpec spec{"AWS_KMS", "arn:aws:kms:us-east-1:1:key/x", "role"};
-  const auto answer = Send("POST", "/check", wire::ToJson(spec).dump());
+  nlohmann::json task = wire::ToJson(spec);
+  task["region"] = "eu-west-1";
+  const auto answer = Send("POST", "/check", task.dump());
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(spec_, spec);
+  EXPECT_EQ(region_, "eu-west-1");
   const auto report = wire::CheckReportFromJson(*answer);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(report->usable);

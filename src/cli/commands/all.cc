@@ -8,9 +8,9 @@ namespace keyhold::cli {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> commands;
-    for (auto* group :
-         {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands, SqlCommands,
-          UserCommands, AllowlistCommands, OrganizationCommands, ServiceAccountCommands, ShellCommands}) {
+    for (auto* group : {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands,
+                        SqlCommands, UserCommands, AllowlistCommands, OrganizationCommands,
+                        ServiceAccountCommands, RoleCommands, PolicyCommands, ShellCommands}) {
       for (Command& command : group()) commands.push_back(std::move(command));
     }
     return commands;
@@ -32,6 +32,7 @@ std::string GroupSummary(const std::string& path) {
       {"audit", "Who did what"},
       {"service-account", "Service accounts"},
       {"service-account api-key", "API keys"},
+      {"role", "Who may do what"},
       {"completion", "Completion scripts for shells"},
   };
   const auto found = summaries.find(path);

@@ -45,7 +45,7 @@ std::string Who(const json& organization, const std::string& server) {
 Status Login(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const std::string server, ServerFor(session, arguments));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string key, ApiKeyFor(session, arguments));
-  const ApiClient api({server, key});
+  const ApiClient api({server, key}, session.environment().pause);
   session.output().Progress("Logging in");
   KEYHOLD_ASSIGN_OR_RETURN(const json organization, api.Get("/organization"));
   KEYHOLD_RETURN_IF_ERROR(

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -71,6 +72,19 @@ StatusOr<json> ServerlessSpec(const Arguments& arguments) {
   return spec;
 }
 
+// `given`, each KEY=VALUE or KEY= to take it away, on top of `labels`.
+StatusOr<json> Labels(const std::vector<std::string>& given, json labels) {
+  for (const std::string& label : given) {
+    const size_t equals = label.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return UsageError(absl::StrCat("--label takes KEY=VALUE (KEY= takes it away), not \"", label, "\""));
+    }
+    labels.erase(label.substr(0, equals));
+    if (equals + 1 < label.size()) labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  return labels;
+}
+
 StatusOr<json> CreateBody(const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const std::string plan, PlanOf(arguments.Text("PLAN")));
   json spec = {{"plan", plan}};
@@ -80,6 +94,10 @@ StatusOr<json> CreateBody(const Arguments& arguments) {
     KEYHOLD_ASSIGN_OR_RETURN(spec["serverless"], ServerlessSpec(arguments));
   }
   if (arguments.Has("--advanced-security-add-on")) spec["advanced_security_add_on"] = true;
+  if (arguments.Has("--delete-protection")) spec["delete_protection"] = "ENABLED";
+  if (arguments.Has("--label")) {
+    KEYHOLD_ASSIGN_OR_RETURN(spec["labels"], Labels(arguments.List("--label"), json::object()));
+  }
   return json{
       {"name", arguments.Text("NAME")}, {"provider", arguments.Text("--cloud", "AWS")}, {"spec", spec}};
 }
@@ -101,8 +119,8 @@ Status Create(Session& session, const Arguments& arguments) {
   session.output().Progress("Creating cluster");
   KEYHOLD_ASSIGN_OR_RETURN(json cluster, api.Send("POST", "/clusters", body));
   if (arguments.Has("--wait")) {
-    session.output().Progress("Waiting for the cluster");
-    KEYHOLD_ASSIGN_OR_RETURN(cluster, session.Await(api, PathOf(cluster), IsSettled));
+    KEYHOLD_ASSIGN_OR_RETURN(
+        cluster, session.Await(api, PathOf(cluster), IsSettled, "Waiting for the cluster", "state"));
     KEYHOLD_RETURN_IF_ERROR(Created(cluster));
   }
   if (session.output().json()) {
@@ -116,19 +134,12 @@ Status Create(Session& session, const Arguments& arguments) {
   return OkStatus();
 }
 
-StatusOr<json> Changes(const Arguments& arguments) {
-  json changes = json::object();
-  if (arguments.Has("--plan")) {
-    KEYHOLD_ASSIGN_OR_RETURN(changes["plan"], PlanOf(arguments.Text("--plan")));
+bool ChangesCluster(const Arguments& arguments) {
+  for (const char* name :
+       {"--plan", "--advanced-security-add-on", "--delete-protection", "--label", "REGION"}) {
+    if (arguments.Has(name)) return true;
   }
-  if (arguments.Has("--advanced-security-add-on")) changes["advanced_security_add_on"] = true;
-  if (arguments.Has("--delete-protection"))
-    changes["delete_protection"] = arguments.Text("--delete-protection");
-  if (changes.empty() && !arguments.Has("--cmek-key-spec")) {
-    return UsageError(
-        "nothing to update: give --plan, --advanced-security-add-on, --delete-protection or --cmek-key-spec");
-  }
-  return changes;
+  return false;
 }
 
 std::vector<std::string> RegionsOf(const json& cluster) {
@@ -137,27 +148,71 @@ std::vector<std::string> RegionsOf(const json& cluster) {
   return names;
 }
 
-Status Update(Session& session, const Arguments& arguments) {
-  KEYHOLD_ASSIGN_OR_RETURN(const json changes, Changes(arguments));
-  const std::string spec = arguments.Text("--cmek-key-spec");
-  if (arguments.Has("--cmek-key-spec")) KEYHOLD_RETURN_IF_ERROR(ParseKeySpec(spec, {}).status());
-  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
-  KEYHOLD_ASSIGN_OR_RETURN(json cluster, session.FindCluster(api, arguments.Text("NAME")));
-  if (!changes.empty()) {
-    session.output().Progress("Updating cluster");
-    KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Send("PATCH", PathOf(cluster), changes));
+// The regions given that the cluster has not.
+std::vector<std::string> NewRegions(const json& cluster, const Arguments& arguments) {
+  const std::vector<std::string> has = RegionsOf(cluster);
+  std::vector<std::string> added;
+  for (const std::string& region : arguments.List("REGION")) {
+    if (std::find(has.begin(), has.end(), region) == has.end()) added.push_back(region);
   }
+  return added;
+}
+
+// A new region's key goes along in the same call, where a key spec is given.
+StatusOr<json> Growth(const json& cluster, const Arguments& arguments,
+                      const std::vector<std::string>& added) {
+  std::vector<std::string> all = RegionsOf(cluster);
+  all.insert(all.end(), added.begin(), added.end());
+  KEYHOLD_ASSIGN_OR_RETURN(const json nodes, RegionNodes(all));
+  json dedicated = {{"region_nodes", nodes}};
   if (arguments.Has("--cmek-key-spec")) {
-    KEYHOLD_ASSIGN_OR_RETURN(const json body, ParseKeySpec(spec, RegionsOf(cluster)));
-    KEYHOLD_RETURN_IF_ERROR(
-        ApplyCmek(session, api, cluster, body, CmekOperation::kWhicheverFits, !arguments.Has("--no-wait"))
-            .status());
+    KEYHOLD_ASSIGN_OR_RETURN(const json specs, ParseKeySpec(arguments.Text("--cmek-key-spec"), added));
+    dedicated["cmek_region_specs"] = specs["region_specs"];
   }
-  KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Get(PathOf(cluster)));
-  if (session.output().json()) {
-    session.output().Json(cluster);
-    return OkStatus();
+  return dedicated;
+}
+
+StatusOr<json> Changes(const json& cluster, const Arguments& arguments,
+                       const std::vector<std::string>& added) {
+  json changes = json::object();
+  if (arguments.Has("--plan")) {
+    KEYHOLD_ASSIGN_OR_RETURN(changes["plan"], PlanOf(arguments.Text("--plan")));
   }
+  if (arguments.Has("--advanced-security-add-on")) changes["advanced_security_add_on"] = true;
+  if (arguments.Has("--delete-protection"))
+    changes["delete_protection"] = arguments.Text("--delete-protection");
+  if (arguments.Has("--label")) {
+    KEYHOLD_ASSIGN_OR_RETURN(changes["labels"],
+                             Labels(arguments.List("--label"), cluster.value("labels", json::object())));
+  }
+  if (!added.empty()) {
+    KEYHOLD_ASSIGN_OR_RETURN(changes["dedicated"], Growth(cluster, arguments, added));
+  }
+  return changes;
+}
+
+// What is wrong with the command line itself, before anything is asked.
+Status CheckUpdate(const Arguments& arguments) {
+  if (!ChangesCluster(arguments) && !arguments.Has("--cmek-key-spec")) {
+    return UsageError(
+        "nothing to update: give --plan, --advanced-security-add-on, --delete-protection, --label, "
+        "--cmek-key-spec"
+        " or a new REGION");
+  }
+  if (arguments.Has("--plan")) KEYHOLD_RETURN_IF_ERROR(PlanOf(arguments.Text("--plan")).status());
+  if (arguments.Has("--label"))
+    KEYHOLD_RETURN_IF_ERROR(Labels(arguments.List("--label"), json::object()).status());
+  if (!arguments.Has("--cmek-key-spec")) return OkStatus();
+  return ParseKeySpec(arguments.Text("--cmek-key-spec"), {}).status();
+}
+
+bool HasGrown(const json& cluster) {
+  const std::string status = Text(cluster, "operation_status");
+  return status != "CRDB_SCALE_RUNNING" && status != "CRDB_CMEK_OPERATION_RUNNING";
+}
+
+void ShowUpdated(Session& session, const json& cluster) {
+  if (session.output().json()) return session.output().Json(cluster);
   session.output().Line("Success! Updated cluster");
   session.output().Field("name", Text(cluster, "name"));
   session.output().Field("id", Text(cluster, "id"));
@@ -165,6 +220,30 @@ Status Update(Session& session, const Arguments& arguments) {
   session.output().Field("advanced security add-on",
                          cluster.value("advanced_security_add_on", false) ? "on" : "off");
   session.output().Field("cmek status", Text(cluster.value("cmek_config", json::object()), "status"));
+}
+
+Status Update(Session& session, const Arguments& arguments) {
+  KEYHOLD_RETURN_IF_ERROR(CheckUpdate(arguments));
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  KEYHOLD_ASSIGN_OR_RETURN(json cluster, session.FindCluster(api, arguments.Text("NAME")));
+  const std::vector<std::string> added = NewRegions(cluster, arguments);
+  KEYHOLD_ASSIGN_OR_RETURN(const json changes, Changes(cluster, arguments, added));
+  if (!changes.empty()) {
+    session.output().Progress("Updating cluster");
+    KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Send("PATCH", PathOf(cluster), changes));
+  }
+  const bool wait = !arguments.Has("--no-wait");
+  if (!added.empty() && wait) {
+    KEYHOLD_ASSIGN_OR_RETURN(cluster, session.Await(api, PathOf(cluster), HasGrown,
+                                                    "Waiting for the new regions", "operation_status"));
+  } else if (added.empty() && arguments.Has("--cmek-key-spec")) {
+    KEYHOLD_ASSIGN_OR_RETURN(const json body,
+                             ParseKeySpec(arguments.Text("--cmek-key-spec"), RegionsOf(cluster)));
+    KEYHOLD_RETURN_IF_ERROR(
+        ApplyCmek(session, api, cluster, body, CmekOperation::kWhicheverFits, wait).status());
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Get(PathOf(cluster)));
+  ShowUpdated(session, cluster);
   return OkStatus();
 }
 
@@ -192,6 +271,8 @@ std::vector<Command> ClusterChangeCommands() {
   const Positional name = {"NAME", "Name or id of the cluster"};
   const Option add_on = {"--advanced-security-add-on", "",
                          "Turn the Advanced Security Add-on on (never off again); CMEK needs it"};
+  const Option label = {"--label", "KEY=VALUE", "A label (KEY= takes it away); may be given again",
+                        "",        false,       true};
   return {
       {"cluster create",
        "Create a cluster",
@@ -202,6 +283,8 @@ std::vector<Command> ClusterChangeCommands() {
        {{"--cloud", "AWS|GCP|AZURE", "The cloud that the regions are of (default AWS)"},
         add_on,
         {"--wait", "", "Return when the cluster serves"},
+        {"--delete-protection", "", "The cluster cannot be deleted until that is turned off"},
+        label,
         {"--vcpus", "N", "ADVANCED: of each node (default 4)"},
         {"--storage-gib", "N", "ADVANCED: of each node (default 15)"},
         {"--primary-region", "REGION", "BASIC, STANDARD: the first of several"},
@@ -210,10 +293,12 @@ std::vector<Command> ClusterChangeCommands() {
         {"--provisioned-vcpus", "N", "STANDARD: provisioned"}},
        Create},
       {"cluster update",
-       "Change a cluster's plan, add-on or CMEK key",
+       "Change a cluster's plan, add-on, labels, protection or CMEK key, or add regions to it",
        "ccloud cluster update demo --cmek-key-spec '{\"type\":\"AWS_KMS\",\"uri\":\"arn:aws:kms:...\"}'\n"
-       "ccloud cluster update demo --plan ADVANCED --advanced-security-add-on",
-       {name},
+       "ccloud cluster update demo --plan ADVANCED --advanced-security-add-on\n"
+       "ccloud cluster update demo eu-west-1 --cmek-key-spec @key-in-eu-west-1.json\n"
+       "ccloud cluster update demo --label team=payments --delete-protection ENABLED",
+       {name, {"REGION", "Regions to add; with CMEK, --cmek-key-spec has their keys", Positional::kAny}},
        {{"--plan", "PLAN", "Move to this plan"},
         add_on,
         {"--cmek-key-spec", "SPEC",
@@ -221,7 +306,8 @@ std::vector<Command> ClusterChangeCommands() {
          "Returns when the key is in force"},
         {"--wait", "", "The default"},
         {"--no-wait", "", "Return when the server has taken the key spec"},
-        {"--delete-protection", "ENABLED|DISABLED", "Whether the cluster can be deleted"}},
+        label,
+        {"--delete-protection", "ENABLED|DISABLED", "ENABLED: the cluster cannot be deleted"}},
        Update},
       {"cluster delete",
        "Delete a cluster, its keys and its data",

@@ -17,6 +17,8 @@ std::vector<Command> UserCommands();
 std::vector<Command> AllowlistCommands();
 std::vector<Command> OrganizationCommands();
 std::vector<Command> ServiceAccountCommands();
+std::vector<Command> RoleCommands();
+std::vector<Command> PolicyCommands();
 std::vector<Command> ShellCommands();
 
 }  // namespace keyhold::cli

@@ -37,7 +37,7 @@ StatusOr<json> Events(const ApiClient& api, std::string starting_from, size_t li
   constexpr size_t kPage = 200;
   while (limit == 0 || events.size() < limit) {
     const size_t size = limit == 0 ? kPage : std::min(kPage, limit - events.size());
-    std::string path = absl::StrCat("/auditlogevents?limit=", size);
+    std::string path = absl::StrCat("/auditlogevents?sort_order=DESC&limit=", size);
     if (!starting_from.empty()) absl::StrAppend(&path, "&starting_from=", Encoded(starting_from));
     KEYHOLD_ASSIGN_OR_RETURN(const json answer, api.Get(path));
     const json page = answer.value("entries", json::array());

@@ -2,6 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/groups.h"
+#include "cli/commands/role_list.h"
+#include "cli/exit_code.h"
 #include "cli/session.h"
 
 namespace keyhold::cli {
@@ -22,6 +24,65 @@ Status ListAccounts(Session& session, const Arguments&) {
     rows.push_back(
         {Text(a, "id"), Text(a, "name"), Text(a, "description"), ShortTime(Text(a, "created_at"))});
   session.output().Table({"ID", "NAME", "DESCRIPTION", "CREATED AT"}, rows);
+  return OkStatus();
+}
+
+void ShowAccount(Session& session, const std::string& what, const json& account) {
+  if (session.output().json()) return session.output().Json(account);
+  if (!what.empty()) session.output().Line("Success! " + what + " service account");
+  session.output().Field("ID", Text(account, "id"));
+  session.output().Field("Name", Text(account, "name"));
+  session.output().Field("Description", Text(account, "description"));
+  session.output().Field("Created At", ShortTime(Text(account, "created_at")));
+  for (const json& role : account.value("roles", json::array())) {
+    session.output().Field("Role", absl::StrCat(Text(role, "name"), " on ", ResourceText(role)));
+  }
+}
+
+std::string AccountPath(const Arguments& arguments) {
+  return "/service-accounts/" + Encoded(arguments.Text("ID"));
+}
+
+Status GetAccount(Session& session, const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  KEYHOLD_ASSIGN_OR_RETURN(const json account, api.Get(AccountPath(arguments)));
+  ShowAccount(session, "", account);
+  return OkStatus();
+}
+
+Status CreateAccount(Session& session, const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  KEYHOLD_ASSIGN_OR_RETURN(const json roles, ResolveRoles(session, api, arguments.List("--role")));
+  session.output().Progress("Creating service account");
+  KEYHOLD_ASSIGN_OR_RETURN(const json account, api.Send("POST", "/service-accounts",
+                                                        {{"name", arguments.Text("ACCOUNT_NAME")},
+                                                         {"description", arguments.Text("--description")},
+                                                         {"roles", roles}}));
+  ShowAccount(session, "Created", account);
+  return OkStatus();
+}
+
+Status UpdateAccount(Session& session, const Arguments& arguments) {
+  json body = json::object();
+  if (arguments.Has("--name")) body["name"] = arguments.Text("--name");
+  if (arguments.Has("--description")) body["description"] = arguments.Text("--description");
+  if (body.empty()) return UsageError("nothing to update: give --name or --description");
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  KEYHOLD_ASSIGN_OR_RETURN(const json account, api.Send("PATCH", AccountPath(arguments), body));
+  ShowAccount(session, "Updated", account);
+  return OkStatus();
+}
+
+Status DeleteAccount(Session& session, const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  session.output().Progress("Deleting service account");
+  KEYHOLD_ASSIGN_OR_RETURN(const json account, api.Delete(AccountPath(arguments)));
+  if (session.output().json()) {
+    session.output().Json(account);
+    return OkStatus();
+  }
+  session.output().Line("Success! Deleted service account");
+  session.output().Field("ID", Text(account, "id"));
   return OkStatus();
 }
 
@@ -61,6 +122,20 @@ Status CreateKey(Session& session, const Arguments& arguments) {
   return OkStatus();
 }
 
+Status RenameKey(Session& session, const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  KEYHOLD_ASSIGN_OR_RETURN(const json key, api.Send("PATCH", "/api-keys/" + Encoded(arguments.Text("KEY_ID")),
+                                                    {{"name", arguments.Text("--name")}}));
+  if (session.output().json()) {
+    session.output().Json(key);
+    return OkStatus();
+  }
+  session.output().Line("Success! Updated API key");
+  session.output().Field("ID", Text(key, "id"));
+  session.output().Field("Name", Text(key, "name"));
+  return OkStatus();
+}
+
 Status DeleteKey(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json key, api.Delete("/api-keys/" + Encoded(arguments.Text("KEY_ID"))));
@@ -78,6 +153,33 @@ Status DeleteKey(Session& session, const Arguments& arguments) {
 std::vector<Command> ServiceAccountCommands() {
   return {
       {"service-account list", "List service accounts", "ccloud service-account list", {}, {}, ListAccounts},
+      {"service-account get",
+       "Show a service account and its roles",
+       "ccloud service-account get ID",
+       {{"ID", "Id of the service account"}},
+       {},
+       GetAccount},
+      {"service-account create",
+       "Create a service account",
+       "ccloud service-account create ci --description 'builds' --role CLUSTER_OPERATOR_WRITER:demo\n"
+       "ccloud service-account api-key create ID first",
+       {{"ACCOUNT_NAME", "A name for it"}},
+       {{"--description", "TEXT", "What it is for"},
+        {"--role", "ROLE[:CLUSTER]", "A role on the organization, or on a cluster; may be given again", "",
+         false, true}},
+       CreateAccount},
+      {"service-account update",
+       "Rename or describe a service account",
+       "ccloud service-account update ID --description 'nightly builds'",
+       {{"ID", "Id of the service account"}},
+       {{"--name", "NAME", "A new name"}, {"--description", "TEXT", "A new description"}},
+       UpdateAccount},
+      {"service-account delete",
+       "Delete a service account, its API keys and its roles",
+       "ccloud service-account delete ID",
+       {{"ID", "Id of the service account"}},
+       {},
+       DeleteAccount},
       {"service-account api-key list",
        "List API keys",
        "ccloud service-account api-key list",
@@ -90,6 +192,12 @@ std::vector<Command> ServiceAccountCommands() {
        {{"SERVICE_ACCOUNT_ID", "Whose key it is"}, {"KEY_NAME", "A name for it"}},
        {},
        CreateKey},
+      {"service-account api-key update",
+       "Rename an API key",
+       "ccloud service-account api-key update KEY_ID --name ci-2",
+       {{"KEY_ID", "Id of the key"}},
+       {{"--name", "NAME", "Its new name", "", true}},
+       RenameKey},
       {"service-account api-key delete",
        "Delete an API key",
        "ccloud service-account api-key delete KEY_ID",

@@ -2,6 +2,7 @@
 
 #include "cli/commands/groups.h"
 #include "cli/completion.h"
+#include "cli/man.h"
 #include "cli/session.h"
 
 namespace keyhold::cli {
@@ -31,6 +32,7 @@ Status Print(Session& session, const Arguments&) {
 std::vector<Command> ShellCommands() {
   return {
       {"version", "Show ccloud's version", "ccloud version", {}, {}, Version},
+      {"man", "Print the manual page", "ccloud man | man -l -", {}, {}, Print<ManPage>},
       {"completion bash", "For bash", "source <(ccloud completion bash)", {}, {}, Print<BashCompletion>},
       {"completion zsh", "For zsh", "source <(ccloud completion zsh)", {}, {}, Print<ZshCompletion>},
       {"completion fish", "For fish", "ccloud completion fish | source", {}, {}, Print<FishCompletion>},

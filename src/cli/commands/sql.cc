@@ -32,10 +32,11 @@ StatusOr<std::string> FetchCertificate(Session& session, const ApiClient& api, c
 std::string CertificateDir(Session& session) { return session.environment().config_dir + "/certs"; }
 
 StatusOr<json> ConnectionString(const ApiClient& api, const json& cluster, const std::string& user,
-                                const std::string& database) {
+                                const std::string& database, const std::string& region) {
   std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")),
                                   "/connection-string?database=", Encoded(database));
   if (!user.empty()) absl::StrAppend(&path, "&sql_user=", Encoded(user));
+  if (!region.empty()) absl::StrAppend(&path, "&region=", Encoded(region));
   return api.Get(path);
 }
 
@@ -43,7 +44,8 @@ StatusOr<Connection> Connect(Session& session, const Arguments& arguments, const
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
   KEYHOLD_ASSIGN_OR_RETURN(const json answer,
-                           ConnectionString(api, cluster, user, arguments.Text("--database", "defaultdb")));
+                           ConnectionString(api, cluster, user, arguments.Text("--database", "defaultdb"),
+                                            arguments.Text("--region")));
   const json params = answer.value("params", json::object());
   Connection connection{Text(params, "Host"), Text(params, "Port"), Text(params, "Database"), user,
                         arguments.Text("--cert-path")};
@@ -109,8 +111,9 @@ Status Sql(Session& session, const Arguments& arguments) {
 Status ConnectionStringCommand(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
-  KEYHOLD_ASSIGN_OR_RETURN(json answer, ConnectionString(api, cluster, arguments.Text("--sql-user"),
-                                                         arguments.Text("--database", "defaultdb")));
+  KEYHOLD_ASSIGN_OR_RETURN(
+      json answer, ConnectionString(api, cluster, arguments.Text("--sql-user"),
+                                    arguments.Text("--database", "defaultdb"), arguments.Text("--region")));
   if (session.output().json()) {
     answer["connection_url"] = Text(answer, "connection_string");
     session.output().Json(answer);
@@ -139,6 +142,7 @@ Status Cert(Session& session, const Arguments& arguments) {
 
 std::vector<Command> SqlCommands() {
   const Positional name = {"NAME", "Name or id of the cluster"};
+  const Option region = {"--region", "REGION", "Of a cluster of several regions (default: the primary)"};
   const Option database = {"--database", "DB", "The database (default defaultdb)"};
   return {
       {"cluster sql",
@@ -149,6 +153,7 @@ std::vector<Command> SqlCommands() {
        {{"--user", "USER", "SQL user", "-u"},
         {"--password", "PW", "Its password (psql asks when it is left out)", "-p"},
         database,
+        region,
         {"--connection-url", "", "Print the URL for psql and drivers, and stop"},
         {"--connection-params", "", "Print host, port and certificate, and stop"},
         {"--execute", "SQL", "Run this and stop", "-e"},
@@ -158,7 +163,10 @@ std::vector<Command> SqlCommands() {
        "Print a cluster's connection string",
        "ccloud cluster connection-string demo --sql-user maya",
        {name},
-       {{"--sql-user", "USER", "SQL user"}, database},
+       {{"--sql-user", "USER", "SQL user"},
+        database,
+        region,
+        {"--os", "MAC|LINUX|WINDOWS", "For this operating system: the string is the same on all"}},
        ConnectionStringCommand},
       {"cluster cert",
        "Download the certificate that verifies a cluster's SQL port",

@@ -1,0 +1,27 @@
+#include "api/failed_logins.h"
+
+#include <spdlog/spdlog.h>
+
+namespace keyhold::api {
+namespace {
+
+constexpr size_t kManyAddresses = 10'000;
+
+}  // namespace
+
+absl::Duration FailedLogins::Add(const std::string& address, absl::Time now) {
+  if (allowed_ <= 0) return absl::ZeroDuration();
+  const std::lock_guard lock(mutex_);
+  if (counts_.size() > kManyAddresses) {
+    std::erase_if(counts_, [&](const auto& entry) { return now - entry.second.since > kFailureWindow; });
+  }
+  Count& count = counts_[address];
+  if (now - count.since > kFailureWindow || now < count.since) count = Count{0, now};
+  if (++count.failures <= allowed_) return absl::ZeroDuration();
+  if (count.failures == allowed_ + 1) {
+    spdlog::warn("{} tried {} API keys that are not valid; it is locked out for a while", address, allowed_);
+  }
+  return count.since + kFailureWindow - now;
+}
+
+}  // namespace keyhold::api
