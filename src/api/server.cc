@@ -148,8 +148,7 @@ class HttpServer final : public Server {
         *store_, changes_, clock, random, options.check_timeout, options.observe_timeout};
     const control::FleetOptions fleet{options.probe_interval, options.unreachable_grace};
     services_ = std::make_unique<Services>(core, fleet);
-    services_->principals = {options.aws_principal_arn, options.gcp_service_account,
-                             options.azure_principal_id};
+    services_->principals = {options.aws_principal_arn, options.gcp_service_account, options.azure_client_id};
     KEYHOLD_RETURN_IF_ERROR(control::Bootstrap(services_->core, dir));
     KEYHOLD_ASSIGN_OR_RETURN(agent_token_, control::ReadAgentToken(dir));
     return control::ApplyFleetOptions(services_->core, fleet);

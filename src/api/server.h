@@ -24,7 +24,7 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // ADDR:PORT, [ADDR]:PORT; port 0: a free one
   std::string aws_principal_arn;    // the platform's principals, for the organization's page and account ids;
   std::string gcp_service_account;  // an e-mail address
-  std::string azure_principal_id;   // empty: that cloud is not there
+  std::string azure_client_id;      // empty: that cloud is not there
   absl::Duration probe_interval = absl::Seconds(2);      // of every node
   absl::Duration unreachable_grace = absl::Minutes(15);  // how long nodes serve on while a KMS is not reached
   std::string tls_certificate;  // PEM files of a chain and its key: HTTPS; empty: plain HTTP

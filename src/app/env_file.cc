@@ -47,7 +47,9 @@ Status AddAws(const EnvFacts& facts, Variables& out) {
   KEYHOLD_ASSIGN_OR_RETURN(const std::string key_id, Field(customer, "access_key_id", path));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string secret, Field(customer, "secret_access_key", path));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string region, Field(customer, "region", path));
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string principal, PlatformPrincipal(facts.dir));
+  KEYHOLD_ASSIGN_OR_RETURN(const json principals, PartOf(PrincipalsPath(facts.dir), "aws"));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string principal,
+                           Field(principals, "principal_arn", PrincipalsPath(facts.dir)));
   const Variables variables = {{"AWS_CA_BUNDLE", CaPath(facts)},
                                {"AWS_ACCESS_KEY_ID", key_id},
                                {"AWS_SECRET_ACCESS_KEY", secret},
@@ -135,9 +137,16 @@ StatusOr<std::map<std::string, std::string>> PlatformEnvironment(const EnvFacts&
   return variables;
 }
 
-StatusOr<std::string> PlatformPrincipal(const std::string& dir) {
-  KEYHOLD_ASSIGN_OR_RETURN(const json aws, PartOf(PrincipalsPath(dir), "aws"));
-  return Field(aws, "principal_arn", PrincipalsPath(dir));
+StatusOr<PlatformPrincipals> ReadPlatformPrincipals(const std::string& dir) {
+  const std::string path = PrincipalsPath(dir);
+  PlatformPrincipals out;
+  KEYHOLD_ASSIGN_OR_RETURN(const json aws, PartOf(path, "aws"));
+  KEYHOLD_ASSIGN_OR_RETURN(out.aws_arn, Field(aws, "principal_arn", path));
+  KEYHOLD_ASSIGN_OR_RETURN(const json gcp, PartOf(path, "gcp"));
+  KEYHOLD_ASSIGN_OR_RETURN(out.gcp_service_account, Field(gcp, "service_account", path));
+  KEYHOLD_ASSIGN_OR_RETURN(const json azure, PartOf(path, "azure"));
+  KEYHOLD_ASSIGN_OR_RETURN(out.azure_client_id, Field(azure, "client_id", path));
+  return out;
 }
 
 StatusOr<std::string> EnvText(const EnvFacts& facts) {

@@ -26,7 +26,14 @@ std::string Reachable(const std::string& address);
 // kNotFound, kCorrupt.
 StatusOr<std::map<std::string, std::string>> PlatformEnvironment(const EnvFacts& facts);
 
-// The ARN of the platform's principal. kNotFound, kCorrupt.
-StatusOr<std::string> PlatformPrincipal(const std::string& dir);
+// Who customers grant access to, in each cloud.
+struct PlatformPrincipals {
+  std::string aws_arn;
+  std::string gcp_service_account;  // an e-mail address
+  std::string azure_client_id;  // of the application whose service principal is KEYHOLD_AZURE_PRINCIPAL_ID
+};
+
+// kNotFound, kCorrupt.
+StatusOr<PlatformPrincipals> ReadPlatformPrincipals(const std::string& dir);
 
 }  // namespace keyhold::app

@@ -130,7 +130,8 @@ void AddServer(CLI::App& app, ServerFlags& flags, Action& action) {
   command->add_option("--aws-principal-arn", flags.options.aws_principal_arn,
                       "Who customers grant access to, in AWS");
   command->add_option("--gcp-service-account", flags.options.gcp_service_account, "The same, in GCP");
-  command->add_option("--azure-principal-id", flags.options.azure_principal_id, "The same, in Azure");
+  command->add_option("--azure-client-id", flags.options.azure_client_id,
+                      "The client id of the application that they grant access to, in Azure");
   command->add_option("--probe-interval", flags.probe_interval, "Between two probes of a node")
       ->check(Duration())
       ->capture_default_str();

@@ -90,12 +90,21 @@ class Starter {
 
   Status StartServer() {
     KEYHOLD_ASSIGN_OR_RETURN(const std::string listen, Listen("api", options_.api_listen, "--api-listen"));
-    KEYHOLD_ASSIGN_OR_RETURN(const std::string principal, PlatformPrincipal(dir_.path()));
+    KEYHOLD_ASSIGN_OR_RETURN(const PlatformPrincipals principals, ReadPlatformPrincipals(dir_.path()));
     Say("starting the server ...");
-    KEYHOLD_ASSIGN_OR_RETURN(
-        facts_.api,
-        supervisor_.Start(Service("server", {"--dir", dir_.path(), "--listen", listen, "--aws-principal-arn",
-                                             principal, "--probe-interval", options_.probe_interval})));
+    const std::vector<std::string> arguments = {"--dir",
+                                                dir_.path(),
+                                                "--listen",
+                                                listen,  //
+                                                "--aws-principal-arn",
+                                                principals.aws_arn,
+                                                "--gcp-service-account",
+                                                principals.gcp_service_account,
+                                                "--azure-client-id",
+                                                principals.azure_client_id,
+                                                "--probe-interval",
+                                                options_.probe_interval};
+    KEYHOLD_ASSIGN_OR_RETURN(facts_.api, supervisor_.Start(Service("server", arguments)));
     return OkStatus();
   }
 

@@ -58,14 +58,16 @@ void PrintRegionLocks(Output& output, const json& cluster) {
                              " is LOCKED, the others serve: ", Text(lock, "message")));
     output.Field("cause", Text(lock, "cause"));
     output.Field("since", ShortTime(Text(lock, "since")));
-    output.Field("what to do", NextStep(Text(lock, "cause"), Text(cluster, "name")));
+    output.Field("what to do",
+                 NextStep(Text(lock, "cause"), Text(cluster, "name"), Text(cluster, "cloud_provider")));
     output.Line("");
   }
 }
 
 void PrintLabels(Output& output, const json& cluster) {
   std::string text;
-  for (const auto& label : cluster.value("labels", json::object()).items()) {
+  const json labels = cluster.value("labels", json::object());
+  for (const auto& label : labels.items()) {
     absl::StrAppend(&text, text.empty() ? "" : ", ", label.key(), "=",
                     label.value().is_string() ? label.value().get<std::string>() : label.value().dump());
   }
