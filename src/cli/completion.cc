@@ -65,32 +65,34 @@ std::string Alternatives(const std::map<std::string, Words>& rows) {
   return absl::StrJoin(paths, "|");
 }
 
+// No variable is called path: zsh ties that to PATH.
 constexpr char kBash[] = R"sh(# bash completion for ccloud: source <(ccloud completion bash)
 _ccloud_clusters() {
   ccloud cluster list -q --hide-header 2>/dev/null | while read -r name _; do echo "$name"; done
 }
 _ccloud() {
-  local path="" words="" values="" step i cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" arguments=0
+  local at="" words="" values="" step i cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" arguments=0
   for ((i = 1; i < COMP_CWORD; i++)); do
-    step="${path:+$path }${COMP_WORDS[i]}"
+    step="${at:+$at }${COMP_WORDS[i]}"
     case "$step" in
-      @PATHS@) path="$step" ;;
+      @PATHS@) at="$step" ;;
       *) arguments=$((arguments + 1)) ;;
     esac
   done
-  case "$path $prev" in
+  case "$at $prev" in
 @VALUES@  esac
   if [ -n "$values" ]; then
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
     return
   fi
-  case "$path" in
+  case "$at" in
 @NEXT@  esac
-  case "$path" in
-    @NAMED@) if [ "$arguments" = 0 ] && [[ "$cur" != -* ]]; then words="$words $(_ccloud_clusters)";
-fi;
-;
-esac COMPREPLY = ($(compgen - W "$words" --"$cur"))
+  case "$at" in
+    @NAMED@)
+      if [ "$arguments" = 0 ] && [[ "$cur" != -* ]]; then words="$words $(_ccloud_clusters)"; fi
+      ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -F _ccloud ccloud
 )sh";
@@ -101,7 +103,7 @@ set -g __ccloud_named @NAMED@
 function __ccloud_path
   set -l path
   for word in (commandline -opc)[2..-1]
-    set -l step (string join ' ' $path $word)
+    set -l step (string join -- ' ' $path $word)
     contains -- "$step" $__ccloud_paths; and set path $step
   end
   echo "$path"

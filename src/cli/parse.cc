@@ -38,7 +38,7 @@ void AddPositional(CLI::App& app, const Positional& positional) {
   CLI::Option* option = app.add_option(positional.name, positional.help);
   const bool many = positional.count == Positional::kSeveral || positional.count == Positional::kAny;
   if (positional.count == Positional::kOne || positional.count == Positional::kSeveral) option->required();
-  if (many) option->expected(positional.count == Positional::kAny ? 0 : 1, 100);
+  if (many) option->expected(1, 100)->allow_extra_args();  // a minimum of 0 would take none
 }
 
 // A|B|C in the value's name lists all that it may be.
