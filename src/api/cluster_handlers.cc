@@ -18,7 +18,7 @@ constexpr absl::Duration kAgentSilence = absl::Minutes(1);
 
 StatusOr<Reply> ClusterReply(const Services& services, const StatusOr<ClusterView>& view) {
   if (!view.ok()) return view.status();
-  return Reply::Json(ClusterJson(*view, services.principals));
+  return Reply::Json(ClusterJson(services, *view));
 }
 
 const std::string& ClusterId(const Request& request) { return request.path.at("cluster_id"); }
@@ -64,7 +64,7 @@ StatusOr<Reply> ListClusters(Services& services, const Request& request) {
   for (const ClusterView& view : views) {
     if (!MaySee(request.caller, view.cluster.id)) continue;
     KEYHOLD_ASSIGN_OR_RETURN(std::string key, SortKey(request.Query("pagination.sort_by"), view));
-    items.push_back({std::move(key), ClusterJson(view, services.principals)});
+    items.push_back({std::move(key), ClusterJson(services, view)});
   }
   return Paged(request, "clusters", std::move(items));
 }

@@ -23,6 +23,7 @@ StatusOr<Reply> EnableCmek(Services&, const Request&);
 StatusOr<Reply> UpdateCmek(Services&, const Request&);
 StatusOr<Reply> ActOnCmek(Services&, const Request&);
 StatusOr<Reply> CheckCmek(Services&, const Request&);
+StatusOr<Reply> PutCmekPolicy(Services&, const Request&);
 
 // access_handlers.cc
 StatusOr<Reply> ListSqlUsers(Services&, const Request&);

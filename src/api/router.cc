@@ -56,6 +56,7 @@ constexpr Route kRoutes[] = {
     {"PUT", CLUSTER "/cmek", kKey, UpdateCmek, kOn, kOperate, "UPDATE_CMEK"},
     {"PATCH", CLUSTER "/cmek", kKey, ActOnCmek, kOn, kOperate, "REVOKE_CMEK"},
     {"POST", CLUSTER "/cmek/check", kKey, CheckCmek, kOn, kOperate},
+    {"PUT", CLUSTER "/cmek/policy", kKey, PutCmekPolicy, kOn, kOperate, "UPDATE_CMEK"},
     {"GET", CLUSTER "/connection-string", kKey, GetConnectionString, kOn, kSee},
     {"GET", CLUSTER "/networking/allowlist", kKey, ListAllowlist, kOn, kDevelop},
     {"POST", CLUSTER "/networking/allowlist", kKey, AddAllowlistEntry, kOn, kOperate, "ADD_IP_ALLOWLIST"},

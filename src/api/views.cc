@@ -33,9 +33,9 @@ json RegionInfos(const control::CmekInfo& info) {
   return regions;
 }
 
-json CmekConfigJson(const control::ClusterView& view) {
+json CmekConfigJson(const Services& services, const control::ClusterView& view) {
   const control::CmekInfo info = control::CmekOf(view);
-  json config = {{"status", info.status}, {"region_infos", RegionInfos(info)}};
+  json config = CmekJson(services, view);
   if (!info.regions.empty() && !info.regions.front().keys.empty()) {
     config["key_spec"] = wire::ToJson(info.regions.front().keys.front().spec);
   }
@@ -95,8 +95,13 @@ void AddTroubles(const control::ClusterView& view, json& cluster) {
 
 }  // namespace
 
-json ClusterJson(const control::ClusterView& view, const Principals& principals) {
+std::string UnreachableText(absl::Duration grace) {
+  return grace == absl::ZeroDuration() ? "lock" : "serve:" + absl::FormatDuration(grace);
+}
+
+json ClusterJson(const Services& services, const control::ClusterView& view) {
   const control::Cluster& cluster = view.cluster;
+  const Principals& principals = services.principals;
   const std::string host = SqlAddressOf(view).host;
   json out = {{"id", cluster.id},
               {"name", cluster.name},
@@ -121,16 +126,20 @@ json ClusterJson(const control::ClusterView& view, const Principals& principals)
               {"created_at", Rfc3339(cluster.created_at)},
               {"updated_at", Rfc3339(cluster.updated_at)},
               {"advanced_security_add_on", cluster.add_on},
-              {"cmek_config", CmekConfigJson(view)}};
+              {"cmek_config", CmekConfigJson(services, view)}};
   if (cluster.lifecycle == control::Lifecycle::kDeleted) out["deleted_at"] = Rfc3339(cluster.deleted_at);
   if (cluster.cloud == "AZURE") out["azure_cluster_identity_client_id"] = principals.azure_client_id;
   AddTroubles(view, out);
   return out;
 }
 
-json CmekJson(const control::ClusterView& view) {
+json CmekJson(const Services& services, const control::ClusterView& view) {
   const control::CmekInfo info = control::CmekOf(view);
-  return {{"status", info.status}, {"region_infos", RegionInfos(info)}};
+  return {{"status", info.status},
+          {"region_infos", RegionInfos(info)},
+          {"policy",
+           {{"unreachable", UnreachableText(services.fleet.GraceOf(view.cluster))},
+            {"is_default", !view.cluster.unreachable_grace.has_value()}}}};
 }
 
 json AllowlistEntryJson(const control::AllowlistEntry& entry) {

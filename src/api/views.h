@@ -12,11 +12,13 @@ namespace keyhold::api {
 // The engine's version, as cockroach_version and cluster-versions tell it.
 inline constexpr char kEngineVersion[] = "v15";
 
-// `principals` are for account_id.
-nlohmann::json ClusterJson(const control::ClusterView& view, const Principals& principals);
+nlohmann::json ClusterJson(const Services& services, const control::ClusterView& view);
 
-// CMEKClusterInfo.
-nlohmann::json CmekJson(const control::ClusterView& view);
+// CMEKClusterInfo, and "policy".
+nlohmann::json CmekJson(const Services& services, const control::ClusterView& view);
+
+// "serve:15m", or "lock" for zero: what nodes do while their KMS does not answer.
+std::string UnreachableText(absl::Duration grace);
 
 nlohmann::json AllowlistEntryJson(const control::AllowlistEntry& entry);
 nlohmann::json ApiKeyJson(const control::ApiKey& key);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cli/cmek.h"
 #include "cli/session.h"
 
 namespace keyhold::cli {
@@ -77,6 +78,7 @@ void PrintLabels(Output& output, const json& cluster) {
 void PrintKeys(Output& output, const json& cluster) {
   const json cmek = cluster.value("cmek_config", json::object());
   output.Field("cmek status", Text(cmek, "status"));
+  if (cmek.contains("policy")) output.Field("kms unreachable", UnreachableText(cmek));
   const json spec = cmek.value("key_spec", json());
   if (!spec.is_object()) return;
   output.Field("cmek key", Text(spec, "uri"));

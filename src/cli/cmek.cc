@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace keyhold::cli {
 namespace {
@@ -63,9 +64,21 @@ StatusOr<json> RevokeCmek(Session& session, const ApiClient& api, const json& cl
   return Finish(session, api, path, std::move(info), wait);
 }
 
+std::string UnreachableText(const json& info) {
+  const json policy = info.value("policy", json::object());
+  const std::string unreachable = Text(policy, "unreachable");
+  std::string text =
+      unreachable == "lock"
+          ? "lock"
+          : absl::StrCat("serve on for ", absl::StripPrefix(unreachable, "serve:"), ", then lock");
+  if (policy.value("is_default", false)) text += " (the server's default)";
+  return text;
+}
+
 void PrintCmek(Output& output, const std::string& cluster_name, const json& info) {
   output.Line("Cluster: " + cluster_name);
   output.Line("CMEK Status: " + Text(info, "status"));
+  if (info.contains("policy")) output.Line("KMS Unreachable: " + UnreachableText(info));
   const json regions = info.value("region_infos", json::array());
   if (regions.empty()) return;
   output.Line("");

@@ -20,6 +20,9 @@ StatusOr<nlohmann::json> ApplyCmek(Session& session, const ApiClient& api, const
 StatusOr<nlohmann::json> RevokeCmek(Session& session, const ApiClient& api, const nlohmann::json& cluster,
                                     bool wait);
 
+// What the cluster does while its KMS does not answer, from `info`'s policy: "serve on for 15m, then lock".
+std::string UnreachableText(const nlohmann::json& info);
+
 // "Cluster: ...", "CMEK Status: ...", and each region's keys.
 void PrintCmek(Output& output, const std::string& cluster_name, const nlohmann::json& info);
 

@@ -117,6 +117,10 @@ std::string PayloadOf(const ClusterChange& change) {
   if (change.delete_protection) payload["delete_protection"] = *change.delete_protection;
   if (change.labels) payload["labels"] = *change.labels;
   if (change.regions) payload["regions"] = *change.regions;
+  if (change.hardware) {
+    payload["num_virtual_cpus"] = change.hardware->num_virtual_cpus;
+    payload["storage_gib"] = change.hardware->storage_gib;
+  }
   for (const CmekRegionSpec& spec : change.cmek_region_specs) {
     payload["cmek_region_specs"].push_back(
         {{"region", spec.region}, {"key_spec", wire::ToJson(spec.key_spec)}});
@@ -249,7 +253,9 @@ StatusOr<std::vector<ClusterView>> Clusters::List(bool deleted_too) {
 
 StatusOr<ClusterView> Clusters::Update(const Caller& caller, const std::string& id,
                                        const ClusterChange& change) {
-  Audit audit(core_, caller, "UPDATE_CLUSTER", PayloadOf(change));
+  const std::string payload = PayloadOf(change);
+  const bool protection_alone = change.delete_protection && json::parse(payload).size() == 1;
+  Audit audit(core_, caller, protection_alone ? "SET_DELETE_PROTECTION" : "UPDATE_CLUSTER", payload);
   return audit.Outcome(Apply(audit, id, change));
 }
 
@@ -291,7 +297,8 @@ StatusOr<ClusterView> Clusters::MarkDeleting(Audit& audit, const std::string& id
     if (cluster.delete_protection) {
       return Error(Cause::kFailedPrecondition,
                    absl::StrCat("cluster ", cluster.name,
-                                " is protected from deletion; set delete_protection to DISABLED first"));
+                                " is protected from deletion; take that away first: ccloud cluster update ",
+                                cluster.name, " --delete-protection DISABLED"));
     }
     cluster.lifecycle = Lifecycle::kDeleting;
     cluster.updated_at = cluster.deleted_at = core_.clock.Now();

@@ -293,6 +293,27 @@ StatusOr<ClusterView> Cmek::Revoke(const Caller& caller, const std::string& id) 
   return audit.Outcome(CommitRevoke(audit, id));
 }
 
+StatusOr<ClusterView> Cmek::SetGrace(const Caller& caller, const std::string& id,
+                                     std::optional<absl::Duration> grace) {
+  const std::string text = grace ? absl::FormatDuration(*grace) : "default";
+  Audit audit(core_, caller, "UPDATE_CMEK", json{{"policy", {{"unreachable_grace", text}}}}.dump());
+  KEYHOLD_RETURN_IF_ERROR(audit.Outcome(audit.Commit([&](Tables& tables) -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(ClusterView view, FindClusterToChange(tables, id));
+    audit.About(id, view.cluster.name);
+    const bool lock = grace == absl::ZeroDuration();
+    if (grace && !lock && (*grace < kShortestGrace || *grace > kLongestGrace)) {
+      return Error(Cause::kInvalidArgument, absl::StrCat("a cluster serves on for 1s to 168h, not ", text));
+    }
+    view.cluster.unreachable_grace = grace;
+    view.cluster.updated_at = core_.clock.Now();
+    tables.clusters.Update(view.cluster);
+    tables.nodes.BumpGenerations(id);
+    return OkStatus();
+  })));
+  AwaitObserved(core_, id);
+  return ReadCluster(core_, id);
+}
+
 StatusOr<ClusterView> Cmek::CheckAndCommit(Audit& audit, const Request& request) {
   KEYHOLD_ASSIGN_OR_RETURN(const ClusterView before, ReadCluster(core_, request.id));
   audit.About(request.id, before.cluster.name);

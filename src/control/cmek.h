@@ -2,6 +2,7 @@
 // they are), over restarts of anything.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "control/fleet.h"
 
 namespace keyhold::control {
+
+inline constexpr absl::Duration kShortestGrace = absl::Seconds(1);
+inline constexpr absl::Duration kLongestGrace = absl::Hours(7 * 24);
 
 // One region's key, as a user gave it: the fields have not been checked.
 struct CmekRegionSpec {
@@ -49,6 +53,12 @@ class Cmek {
   // What Enable and Rotate check before they change anything, line by line, and nothing else. An error only
   // where there is no cluster, region or node to check with.
   StatusOr<std::vector<CmekRegionCheck>> Check(const std::string& id, std::vector<CmekRegionSpec> specs);
+
+  // How long the cluster's nodes serve on while its KMS does not answer, kShortestGrace to kLongestGrace;
+  // zero: they lock as soon as a second try has no answer either; nothing: as the server's options say. Waits
+  // a little for the nodes to have it. kInvalidArgument.
+  StatusOr<ClusterView> SetGrace(const Caller& caller, const std::string& id,
+                                 std::optional<absl::Duration> grace);
 
   // Locks the cluster until the next Rotate(). OK again on a cluster that is revoked.
   StatusOr<ClusterView> Revoke(const Caller& caller, const std::string& id);

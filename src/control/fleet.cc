@@ -83,7 +83,7 @@ StatusOr<Work> Fleet::WorkOf(const std::string& host) {
                                     tables.allowlist.OfCluster(node.cluster_id))};
       desired.node.organization_id = organization ? organization->id : "";
       desired.node.probe_interval_ms = absl::ToInt64Milliseconds(options_.probe_interval);
-      desired.node.unreachable_grace_ms = absl::ToInt64Milliseconds(options_.unreachable_grace);
+      desired.node.unreachable_grace_ms = absl::ToInt64Milliseconds(GraceOf(view->cluster));
       desired.remove = view->cluster.lifecycle == Lifecycle::kDeleting;
       work.nodes.push_back(std::move(desired));
     }

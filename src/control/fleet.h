@@ -63,6 +63,11 @@ class Fleet {
   // The answer to a CheckTask. kNotFound: nobody waits for it any more.
   Status FinishCheck(const std::string& task_id, StatusOr<wire::CheckReport> result);
 
+  // How long the cluster's nodes serve on while its KMS does not answer; zero: they lock at once.
+  absl::Duration GraceOf(const Cluster& cluster) const {
+    return cluster.unreachable_grace.value_or(options_.unreachable_grace);
+  }
+
   // When the agent of `host` was last heard of; InfinitePast() since this process started: never.
   absl::Time LastSeen(const std::string& host) const;
 

@@ -100,6 +100,7 @@ struct Cluster {
   bool delete_protection = false;
   std::map<std::string, std::string> labels;
   Hardware hardware;
+  std::optional<absl::Duration> unreachable_grace;  // see Fleet::GraceOf(); empty: the server's own
   std::string creator_id;
   bool revoked = false;  // a customer's REVOKE holds
   absl::Time revoked_at = absl::InfinitePast();

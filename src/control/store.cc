@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <mutex>
+#include <span>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -66,11 +67,11 @@ void CreateSchema(soci::session& sql) {
   transaction.commit();
 }
 
-// In one transaction: a file is of one version or the next.
-void Upgrade(soci::session& sql) {
+// To `version` from the one before, in one transaction: a file is of one version or the next.
+void Upgrade(soci::session& sql, int version, std::span<const char* const> statements) {
   soci::transaction transaction(sql);
-  for (const char* statement : kSchemaV2) sql << statement;
-  sql << "update settings set value = '2' where name = 'schema_version'";
+  for (const char* statement : statements) sql << statement;
+  sql << "update settings set value = :v where name = 'schema_version'", soci::use(absl::StrCat(version));
   transaction.commit();
 }
 
@@ -88,7 +89,8 @@ Status CheckSchema(soci::session& sql, const std::string& path) {
                                                           ", written by a newer Keyhold; this one knows ",
                                                           kSchemaVersion, ": start the newer one"));
   }
-  if (version == 1) Upgrade(sql);
+  if (version < 2) Upgrade(sql, 2, kSchemaV2);
+  if (version < 3) Upgrade(sql, 3, kSchemaV3);
   return OkStatus();
 }
 

@@ -87,6 +87,9 @@ Cluster ClusterFrom(const Row& row) {
   c.delete_protection = row.Flag("delete_protection");
   c.labels = json::parse(row.Text("labels")).get<std::map<std::string, std::string>>();
   c.hardware = HardwareFrom(json::parse(row.Text("hardware")));
+  if (const int64_t grace = row.Number("unreachable_grace_ms"); grace >= 0) {
+    c.unreachable_grace = absl::Milliseconds(grace);
+  }
   c.creator_id = row.Text("creator_id");
   c.revoked = row.Flag("revoked");
   c.revoked_at = row.Time("revoked_at");
@@ -287,15 +290,17 @@ void ClusterTable::Update(const Cluster& c) {
   const std::string hardware = HardwareJson(c.hardware).dump();
   const int add_on = c.add_on, private_network = c.private_network, protection = c.delete_protection;
   const int revoked = c.revoked;
+  const long long grace = c.unreachable_grace ? absl::ToInt64Milliseconds(*c.unreachable_grace) : -1;
   const long long revoked_at = ToMicros(c.revoked_at), created_at = ToMicros(c.created_at);
   const long long updated_at = ToMicros(c.updated_at), deleted_at = ToMicros(c.deleted_at);
   sql_ << "update clusters set name = :n, plan = :p, cloud = :c, lifecycle = :l, add_on = :a,"
-          " private_network = :v, delete_protection = :d, labels = :la, hardware = :h, creator_id = :cr,"
+          " private_network = :v, delete_protection = :d, labels = :la, hardware = :h,"
+          " unreachable_grace_ms = :g, creator_id = :cr,"
           " revoked = :r, revoked_at = :ra, created_at = :ca, updated_at = :ua, deleted_at = :da where id = "
           ":i",
       use(c.name), use(plan), use(c.cloud), use(lifecycle), use(add_on), use(private_network),
-      use(protection), use(labels), use(hardware), use(c.creator_id), use(revoked), use(revoked_at),
-      use(created_at), use(updated_at), use(deleted_at), use(c.id);
+      use(protection), use(labels), use(hardware), use(grace), use(c.creator_id), use(revoked),
+      use(revoked_at), use(created_at), use(updated_at), use(deleted_at), use(c.id);
 }
 
 void ClusterTable::UpdateRegion(const Region& r) {

@@ -22,9 +22,10 @@ Verdict KeyWatch::Refused() {
 }
 
 Verdict KeyWatch::NotAnswered(Cause cause, absl::Time now, const ProbeTiming& timing) {
+  const bool first = silent_since_ == absl::InfiniteFuture();
   silent_since_ = std::min(silent_since_, now);
   Verdict verdict{Verdict::kServeOn, timing.interval, silent_since_, silent_since_ + timing.grace};
-  if (now >= verdict.locks_at) {
+  if (!first && now >= verdict.locks_at) {
     verdict.kind = Verdict::kLost;
     return verdict;
   }

@@ -2,7 +2,7 @@
 //
 // Pure: it is told the time. A refusal locks when the next answer is one too, however many tries without an
 // answer lie between; a KMS that does not answer, throttles, or answers what does not verify is borne for the
-// grace.
+// grace, and for a second try in any case.
 #pragma once
 
 #include "absl/time/time.h"

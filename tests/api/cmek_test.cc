@@ -206,6 +206,43 @@ TEST_F(CmekTest, ARevokeInTheMiddleOfARotationDoesNotBlockTheWayBack) {
   EXPECT_EQ(AwaitStatus(id, "ENABLED")["region_infos"][0]["key_infos"][0]["spec"]["uri"], kKey1);
 }
 
+TEST_F(CmekTest, EachClusterHasItsGraceAndEachNodeIsTold) {
+  const std::string one = Enabled("one"), other = Create("other");
+  const json before = Get(Path(one)).body["policy"];
+  EXPECT_EQ(before, (json{{"unreachable", "serve:15m"}, {"is_default", true}}));
+  const uint64_t generation = agent_->Desired(one).generation;
+  const auto answer = Send("PUT", Path(one) + "/policy", {{"unreachable", "serve:90s"}});
+  ASSERT_EQ(answer.status, 200) << answer.text;
+  EXPECT_EQ(answer.body["policy"], (json{{"unreachable", "serve:1m30s"}, {"is_default", false}}));
+  EXPECT_EQ(answer.body["status"], "ENABLED");
+  EXPECT_EQ(Get("/api/v1/clusters/" + one).body["cmek_config"]["policy"], answer.body["policy"]);
+  EXPECT_EQ(agent_->Desired(one).unreachable_grace_ms, 90'000) << "the nodes have it when it returns";
+  EXPECT_GT(agent_->Desired(one).generation, generation);
+  EXPECT_EQ(agent_->Desired(other).unreachable_grace_ms, 900'000);
+  Send("PUT", Path(one) + "/policy", {{"unreachable", "lock"}});
+  EXPECT_EQ(agent_->Desired(one).unreachable_grace_ms, 0);
+  StopAll();
+  StartServer();
+  StartAgent();
+  EXPECT_EQ(Get(Path(one)).body["policy"]["unreachable"], "lock");
+  EXPECT_EQ(Send("PUT", Path(one) + "/policy", {{"unreachable", "default"}}).body["policy"], before);
+  EXPECT_EQ(agent_->Desired(one).unreachable_grace_ms, 900'000);
+  const json entry = Get("/api/v1/auditlogevents?sort_order=DESC&limit=1").body["entries"][0];
+  EXPECT_EQ(entry["action"], "AUDIT_LOG_ACTION_UPDATE_CMEK");
+  EXPECT_THAT(entry["payload"].get<std::string>(), HasSubstr("default"));
+}
+
+TEST_F(CmekTest, AGraceThatIsNoneChangesNothing) {
+  const std::string id = Enabled("g");
+  for (const char* text : {"", "serve", "serve:", "serve:0", "serve:-1m", "serve:169h", "serve:500ms",
+                           "serve:inf", "15m", "LOCK", "lock "}) {
+    EXPECT_EQ(Send("PUT", Path(id) + "/policy", {{"unreachable", text}}).status, 400) << text;
+  }
+  EXPECT_EQ(Send("PUT", Path(id) + "/policy", {{"unreachable", 15}}).status, 400);
+  EXPECT_EQ(Send("PUT", Path(id) + "/policy", {{"unreachable", "lock"}, {"denied", "serve:1h"}}).status, 400);
+  EXPECT_EQ(Get(Path(id)).body["policy"]["is_default"], true);
+}
+
 TEST_F(CmekTest, NothingDisablesIt) {
   const std::string id = Enabled("z");
   for (const char* action : {"DISABLE", "ENABLE", "", "revoke"}) {

@@ -157,6 +157,47 @@ TEST_F(RolesTest, EveryOperationByEveryRoleInEveryScope) {
             << " denied, " << counts[Outcome::kHidden] << " not found\n";
 }
 
+// Each operation that changes something, by who may not and by who may but asks for what is none.
+TEST_F(RolesTest, EveryChangeThatIsRefusedIsInTheAuditLogWithItsAction) {
+  const std::string id = Create("here");
+  Send("PATCH", "/api/v1/clusters/" + id, {{"delete_protection", "ENABLED"}});
+  const Account nobody = MakeAccount({});
+  int refused = 0;
+  for (const Route& route : Routes()) {
+    if (route.action.empty()) continue;
+    const std::string pattern(route.pattern), method(route.method);
+    const std::string path = PathOf({nullptr, pattern.c_str(), nullptr, nullptr}, id);
+    for (const std::string& key : {nobody.key, key_}) {
+      const auto answer = Call(port(), key, method, path, method == "DELETE" ? "" : "{\"broken\"");
+      if (answer.status == 200) continue;  // what is not there is deleted already
+      ++refused;
+      const json entry = Get("/api/v1/auditlogevents?sort_order=DESC&limit=1").body["entries"][0];
+      EXPECT_EQ(entry["action"], "AUDIT_LOG_ACTION_" + std::string(route.action)) << method << " " << path;
+      EXPECT_EQ(entry["service_account_name"], key == key_ ? "admin" : "test") << method << " " << path;
+      EXPECT_EQ(entry["error"], answer.body["message"]) << method << " " << path;
+      EXPECT_EQ(entry["metadata"]["ip_address"], "127.0.0.1");
+    }
+  }
+  EXPECT_GE(refused, 50);
+}
+
+TEST_F(RolesTest, ProtectionFromDeletionIsAnEventOfItsOwn) {
+  const std::string path = "/api/v1/clusters/" + Create("p");
+  EXPECT_EQ(Send("PATCH", path, {{"delete_protection", "ENABLED"}}).body["delete_protection"], "ENABLED");
+  const auto refused = Send("DELETE", path, nullptr);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.text, HasSubstr("--delete-protection DISABLED"));
+  EXPECT_EQ(Get(path).body["state"], "CREATING") << "nothing has changed";
+  EXPECT_EQ(Send("PATCH", path, {{"delete_protection", "MAYBE"}}).status, 400);
+  EXPECT_EQ(Send("PATCH", path, {{"delete_protection", "DISABLED"}}).status, 200);
+  const json entries = Get("/api/v1/auditlogevents?sort_order=DESC&limit=4").body["entries"];
+  EXPECT_EQ(entries[0]["action"], "AUDIT_LOG_ACTION_SET_DELETE_PROTECTION");
+  EXPECT_EQ(entries[1]["action"], "AUDIT_LOG_ACTION_UPDATE_CLUSTER") << "what was not understood";
+  EXPECT_EQ(entries[2]["action"], "AUDIT_LOG_ACTION_DELETE_CLUSTER");
+  EXPECT_EQ(entries[3]["action"], "AUDIT_LOG_ACTION_SET_DELETE_PROTECTION");
+  EXPECT_EQ(entries[3]["cluster_name"], "p");
+}
+
 TEST_F(RolesTest, ListsShowWhatMayBeSeen) {
   const std::string here = Create("here");
   Create("there");

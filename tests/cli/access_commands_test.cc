@@ -120,12 +120,11 @@ TEST_F(AccessCommandsTest, APolicyNamesThePrincipalAndTheCommands) {
                                         {{"aws", {{"user_arn", "arn:aws:iam::9:user/keyhold"}}},
                                          {"gcp", {{"service_account_email", "k@p.iam.gserviceaccount.com"}}},
                                          {"azure", {{"app_registration_client_id", "3333"}}}}}});
-  ASSERT_EQ(Ccloud({"cluster", "cmek", "policy", "demo"}), 0) << Err();
+  ASSERT_EQ(Ccloud({"cmek", "policy", "demo"}), 0) << Err();
   EXPECT_THAT(Out(), HasSubstr("Grant to: arn:aws:iam::9:user/keyhold"));
   EXPECT_THAT(Out(), HasSubstr("kms:GenerateDataKey"));
   EXPECT_THAT(Out(), HasSubstr("aws kms put-key-policy --region us-east-1 --key-id KEY_ID"));
-  ASSERT_EQ(Ccloud({"cluster", "cmek", "policy", "demo", "--key", "arn:aws:kms:us-east-1:42:key/it's", "-o",
-                    "json"}),
+  ASSERT_EQ(Ccloud({"cmek", "policy", "demo", "--key", "arn:aws:kms:us-east-1:42:key/it's", "-o", "json"}),
             0);
   const json policy = Json()[0];
   EXPECT_EQ(policy["principal"], "arn:aws:iam::9:user/keyhold");
@@ -133,7 +132,7 @@ TEST_F(AccessCommandsTest, APolicyNamesThePrincipalAndTheCommands) {
             json({"kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"}));
   EXPECT_THAT(policy["commands"][1].get<std::string>(), HasSubstr("'arn:aws:kms:us-east-1:42:key/it'\\''s'"));
   EXPECT_THAT(policy["commands"][1].get<std::string>(), HasSubstr("arn:aws:iam::42:root"));
-  ASSERT_EQ(Ccloud({"cluster", "cmek", "policy", "demo", "--cloud", "GCP", "--key",
+  ASSERT_EQ(Ccloud({"cmek", "policy", "demo", "--cloud", "GCP", "--key",
                     "projects/p/locations/us-east1/keyRings/r/cryptoKeys/k"}),
             0);
   EXPECT_THAT(
@@ -141,17 +140,34 @@ TEST_F(AccessCommandsTest, APolicyNamesThePrincipalAndTheCommands) {
       HasSubstr("gcloud kms keys add-iam-policy-binding 'k' --project 'p' --location 'us-east1' --keyring 'r'"
                 " --member 'serviceAccount:k@p.iam.gserviceaccount.com'"
                 " --role roles/cloudkms.cryptoKeyEncrypterDecrypter"));
-  ASSERT_EQ(Ccloud({"cluster", "cmek", "policy", "demo", "--cloud", "AZURE", "--key",
-                    "https://v1.vault.azure.net/keys/k"}),
-            0);
+  ASSERT_EQ(
+      Ccloud({"cmek", "policy", "demo", "--cloud", "AZURE", "--key", "https://v1.vault.azure.net/keys/k"}),
+      0);
   EXPECT_THAT(
       Out(),
       HasSubstr("az keyvault set-policy --name 'v1' --spn '3333' --key-permissions get wrapKey unwrapKey"));
 }
 
+TEST_F(AccessCommandsTest, AClustersGraceIsSetAndShown) {
+  json info = {{"status", "ENABLED"}, {"region_infos", json::array()}};
+  info["policy"] = {{"unreachable", "serve:1h"}, {"is_default", false}};
+  api_.On("PUT " + kPath + "/cmek/policy", info);
+  ASSERT_EQ(Ccloud({"cluster", "cmek", "policy", "set", "demo", "--unreachable", "serve:1h"}), 0) << Err();
+  EXPECT_EQ(api_.Changes().back().body, (json{{"unreachable", "serve:1h"}}));
+  EXPECT_THAT(Out(), HasSubstr("KMS Unreachable: serve on for 1h, then lock\n"));
+  info["policy"] = {{"unreachable", "lock"}, {"is_default", true}};
+  json cluster = TestCluster("other", "ENABLED");
+  cluster["id"] = "22222222-2222-3333-4444-555555555555";
+  cluster["cmek_config"] = info;
+  api_.AddCluster(cluster);
+  ASSERT_EQ(Ccloud({"cluster", "info", "other"}), 0) << Err();
+  EXPECT_THAT(Out(), HasSubstr("kms unreachable: lock (the server's default)"));
+  EXPECT_EQ(Ccloud({"cluster", "cmek", "policy", "set", "demo"}), 2) << "what is to be set is missing";
+}
+
 TEST_F(AccessCommandsTest, AMissingPrincipalIsSaid) {
   api_.On("GET /api/v1/organization", {{"id", "o"}});
-  EXPECT_EQ(Ccloud({"cluster", "cmek", "policy", "demo"}), 1);
+  EXPECT_EQ(Ccloud({"cmek", "policy", "demo"}), 1);
   EXPECT_THAT(Err(), HasSubstr("ccloud organization get"));
 }
 

@@ -114,6 +114,28 @@ TEST_F(StoreTest, TheDatabaseHasOneOwner) {
 }
 
 // A file of the first version, with one account that has a key.
+TEST_F(StoreTest, AClusterOfTheSecondVersionHasTheServersGrace) {
+  for (const char* statement : kSchemaV1) Execute(statement);
+  for (const char* statement : kSchemaV2) Execute(statement);
+  Execute("insert into settings(name, value) values ('schema_version', '2')");
+  Execute(
+      "insert into clusters(id, name, plan, cloud, lifecycle, add_on, private_network, delete_protection,"
+      " labels, hardware, creator_id, revoked, revoked_at, created_at, updated_at, deleted_at)"
+      " values ('c', 'c', 'ADVANCED', 'AWS', 'CREATED', 1, 0, 0, '{}', '{}', 'a', 0, 0, 1, 1, 0)");
+  for (int i = 0; i < 2; ++i) {
+    const auto store = Open();
+    ASSERT_TRUE(store
+                    ->Write([&](Tables& tables) {
+                      Cluster cluster = tables.clusters.Get("c")->cluster;
+                      EXPECT_EQ(cluster.unreachable_grace.has_value(), i == 1);
+                      cluster.unreachable_grace = absl::ZeroDuration();
+                      tables.clusters.Update(cluster);
+                      return OkStatus();
+                    })
+                    .ok());
+  }
+}
+
 TEST_F(StoreTest, AFileOfTheFirstVersionGetsRoles) {
   for (const char* statement : kSchemaV1) Execute(statement);
   Execute("insert into settings(name, value) values ('schema_version', '1')");

@@ -38,6 +38,21 @@ TEST_F(KeyWatchTest, ARefusalIsConfirmedAtOnceAndThenLost) {
   }
 }
 
+TEST_F(KeyWatchTest, WithoutAGraceTheSecondSilenceLocksAndOneDoesNot) {
+  const ProbeTiming lock{absl::Seconds(2), absl::ZeroDuration()};
+  for (const Cause cause : {Cause::kKmsUnreachable, Cause::kKmsThrottled, Cause::kKmsCorrupt}) {
+    watch_.Reset();
+    for (int i = 0; i < 3; ++i) {
+      const Verdict first = watch_.Judge(Silence(cause), now_, lock);
+      EXPECT_EQ(first.kind, Verdict::kServeOn);
+      EXPECT_EQ(first.next, absl::ZeroDuration()) << "it is asked again at once";
+      EXPECT_EQ(watch_.Judge(OkStatus(), now_, lock).kind, Verdict::kUsable);
+    }
+    watch_.Judge(Silence(cause), now_, lock);
+    EXPECT_EQ(watch_.Judge(Silence(cause), now_, lock).kind, Verdict::kLost);
+  }
+}
+
 TEST_F(KeyWatchTest, AnAnswerInBetweenTakesTheSuspicionAway) {
   for (int i = 0; i < 100; ++i) {
     EXPECT_EQ(Judge(Refusal()).kind, Verdict::kServeOn);

@@ -23,6 +23,7 @@ std::string GroupSummary(const std::string& path) {
       {"auth", "Log in to a server, and out"},
       {"cluster", "Clusters, their keys, users and networks"},
       {"cluster cmek", "Customer-managed encryption keys of a cluster"},
+      {"cluster cmek policy", "What a cluster does while its KMS does not answer"},
       {"cmek", "What a CMEK key needs, and whether it has it"},
       {"cluster user", "SQL users of a cluster"},
       {"cluster networking", "Who may connect to a cluster"},

@@ -90,6 +90,17 @@ Status Revoke(Session& session, const Arguments& arguments) {
   return OkStatus();
 }
 
+Status SetPolicy(Session& session, const Arguments& arguments) {
+  KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
+  KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
+  session.output().Progress("Setting the CMEK policy");
+  const std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek/policy");
+  KEYHOLD_ASSIGN_OR_RETURN(const json info,
+                           api.Send("PUT", path, {{"unreachable", arguments.Text("--unreachable")}}));
+  Show(session, cluster, info);
+  return OkStatus();
+}
+
 }  // namespace
 
 std::vector<Command> CmekCommands() {
@@ -126,6 +137,17 @@ std::vector<Command> CmekCommands() {
        {name},
        {{"--yes", "", "Do not ask for the cluster's name"}, no_wait},
        Revoke},
+      {"cluster cmek policy set",
+       "Set how long the cluster serves on while its KMS does not answer",
+       "ccloud cluster cmek policy set demo --unreachable serve:1h\n"
+       "ccloud cluster cmek policy set demo --unreachable lock",
+       {name},
+       {{"--unreachable", "POLICY",
+         "serve:DURATION (1s to 168h), then lock; lock: as soon as a second try has no answer either; "
+         "default: "
+         "the server's own (required)",
+         "", true}},
+       SetPolicy},
   };
 }
 

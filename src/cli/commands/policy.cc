@@ -1,4 +1,4 @@
-// `ccloud cluster cmek policy`: who is to be granted what on a key, and the commands that grant it.
+// `ccloud cmek policy`: who is to be granted what on a key, and the commands that grant it.
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -146,7 +146,7 @@ void Print(Output& output, const json& cluster, const std::string& region, const
 
 Status Show(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
-  KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
+  KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("CLUSTER")));
   KEYHOLD_ASSIGN_OR_RETURN(const json organization, api.Get("/organization"));
   const std::string cloud = arguments.Text("--cloud", Text(cluster, "cloud_provider"));
   json answer = json::array();
@@ -169,11 +169,11 @@ Status Show(Session& session, const Arguments& arguments) {
 }  // namespace
 
 std::vector<Command> PolicyCommands() {
-  return {{"cluster cmek policy",
+  return {{"cmek policy",
            "Show what a key must grant to Keyhold, and the commands that grant it",
-           "ccloud cluster cmek policy demo\nccloud cluster cmek policy demo --key "
+           "ccloud cmek policy demo\nccloud cmek policy demo --key "
            "arn:aws:kms:us-east-1:111122223333:key/1234abcd",
-           {{"NAME", "Name or id of the cluster"}},
+           {{"CLUSTER", "Name or id of the cluster"}},
            {{"--cloud", "AWS|GCP|AZURE", "For a key in this cloud (default: the cluster's)"},
             {"--key", "URI", "The key (default: the one in force, or a placeholder)"}},
            Show}};
