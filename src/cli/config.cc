@@ -84,11 +84,16 @@ StatusOr<bool> RemoveLogin(const std::string& config_dir) {
   return removed;
 }
 
+StatusOr<std::string> KeepFile(const std::string& dir, const std::string& file, const std::string& content,
+                               mode_t mode) {
+  const std::string path = absl::StrCat(dir, "/", file);
+  KEYHOLD_RETURN_IF_ERROR(Replace(dir, path, content, mode));
+  return std::filesystem::absolute(path).string();
+}
+
 StatusOr<std::string> WriteCertificate(const std::string& dir, const std::string& file,
                                        const std::string& pem) {
-  const std::string path = absl::StrCat(dir, "/", file);
-  KEYHOLD_RETURN_IF_ERROR(Replace(dir, path, pem, 0644));
-  return std::filesystem::absolute(path).string();
+  return KeepFile(dir, file, pem, 0644);
 }
 
 }  // namespace keyhold::cli

@@ -2,7 +2,10 @@
 //   credentials.json  {"default": {"api_key"}} (0600)
 //   profiles.json     {"default": {"server", "organizationId", "organizationLabel", "organizationName"}}
 //   certs/ID.crt      the certificate that verifies cluster ID's SQL port
+// Reports and the key that signs them are beside these (report.h).
 #pragma once
+
+#include <sys/types.h>
 
 #include <string>
 
@@ -25,6 +28,10 @@ Status WriteLogin(const std::string& config_dir, const Endpoint& endpoint, const
 
 // False when nobody was logged in.
 StatusOr<bool> RemoveLogin(const std::string& config_dir);
+
+// Writes or replaces DIR/FILE as a whole; returns its absolute path.
+StatusOr<std::string> KeepFile(const std::string& dir, const std::string& file, const std::string& content,
+                               mode_t mode);
 
 // Keeps a cluster's certificate; returns its path.
 StatusOr<std::string> WriteCertificate(const std::string& dir, const std::string& file,

@@ -18,6 +18,17 @@ namespace keyhold::cli {
 using ExecPsql =
     std::function<Status(const std::vector<std::string>& arguments, const std::string& password_file)>;
 
+// A program that was run to its end: its exit code and what it said.
+struct Ran {
+  int exit_code = 0;
+  std::string out;
+  std::string err;
+};
+
+// The same, beside this process: psql for a drill.
+using RunPsql =
+    std::function<StatusOr<Ran>(const std::vector<std::string>& arguments, const std::string& password_file)>;
+
 struct Environment {
   std::istream& in;
   std::ostream& out;  // data
@@ -32,6 +43,8 @@ struct Environment {
   std::function<StatusOr<std::string>()> read_secret;  // one line from the terminal, not echoed
   std::function<void(absl::Duration)> pause;           // between two looks at a running operation
   ExecPsql exec_psql;
+  RunPsql run_psql;
+  std::function<absl::Time()> now;
 };
 
 }  // namespace keyhold::cli

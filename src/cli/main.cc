@@ -53,6 +53,8 @@ int main(int argc, char** argv) {
                           .config_dir = ConfigDir(),
                           .read_secret = ReadSecret,
                           .pause = [](absl::Duration duration) { absl::SleepFor(duration); },
-                          .exec_psql = keyhold::cli::ExecPsqlProgram};
+                          .exec_psql = keyhold::cli::ExecPsqlProgram,
+                          .run_psql = keyhold::cli::RunPsqlProgram,
+                          .now = absl::Now};
   return keyhold::cli::Run({argv + 1, argv + argc}, environment);
 }

@@ -1,7 +1,11 @@
 #include "cli/psql.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,6 +28,47 @@ Status HandOver(const std::string& password_file) {
   return OkStatus();
 }
 
+constexpr int kTimeout = 60'000;  // milliseconds
+
+// Files in memory for what a child says.
+struct Said {
+  int out = memfd_create("psql-out", MFD_CLOEXEC);
+  int err = memfd_create("psql-err", MFD_CLOEXEC);
+  ~Said() {
+    close(out);
+    close(err);
+  }
+};
+
+std::string TextOf(int fd) {
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; (n = pread(fd, buffer, sizeof buffer, static_cast<off_t>(text.size()))) > 0;) {
+    text.append(buffer, static_cast<size_t>(n));
+  }
+  return text;
+}
+
+[[noreturn]] void BecomePsql(const std::vector<std::string>& arguments, const std::string& password_file,
+                             const Said& said) {
+  dup2(said.out, STDOUT_FILENO);
+  dup2(said.err, STDERR_FILENO);
+  const Status failed = ExecPsqlProgram(arguments, password_file);
+  const std::string text(failed.message());
+  (void)!write(STDERR_FILENO, text.data(), text.size());
+  _exit(127);
+}
+
+// True once it has ended.
+bool AwaitEnd(pid_t pid) {
+  // glibc 2.36 declares pidfd_open() for C alone.
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  pollfd end = {fd, POLLIN, 0};
+  const bool ended = fd >= 0 && poll(&end, 1, kTimeout) == 1;
+  if (fd >= 0) close(fd);
+  return ended;
+}
+
 }  // namespace
 
 Status ExecPsqlProgram(const std::vector<std::string>& arguments, const std::string& password_file) {
@@ -33,6 +78,21 @@ Status ExecPsqlProgram(const std::vector<std::string>& arguments, const std::str
   pointers.push_back(nullptr);
   execvp("psql", pointers.data());
   return ErrnoError(errno, "cannot run psql; install postgresql-client, or use --connection-url");
+}
+
+StatusOr<Ran> RunPsqlProgram(const std::vector<std::string>& arguments, const std::string& password_file) {
+  const Said said;
+  const pid_t pid = fork();
+  if (pid < 0) return ErrnoError(errno, "fork");
+  if (pid == 0) BecomePsql(arguments, password_file, said);
+  const bool ended = AwaitEnd(pid);
+  if (!ended) kill(pid, SIGKILL);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  if (!ended) return Error(Cause::kUnavailable, "psql has not ended after a minute");
+  const Ran ran{WIFEXITED(status) ? WEXITSTATUS(status) : 1, TextOf(said.out), TextOf(said.err)};
+  if (ran.exit_code == 127) return Error(Cause::kUnavailable, ran.err);
+  return ran;
 }
 
 }  // namespace keyhold::cli

@@ -24,7 +24,12 @@ class CliTest : public ::testing::Test {
     environment.server = server_;
     environment.api_key = key_;
     environment.config_dir = config_.path() + "/ccloud";
-    environment.pause = [this](absl::Duration) { ++pauses_; };
+    environment.pause = [this](absl::Duration duration) {
+      ++pauses_;
+      now_ += duration;
+    };
+    environment.now = [this] { return now_; };
+    environment.run_psql = run_psql_;
     environment.exec_psql = [this](const std::vector<std::string>& psql, const std::string& password) {
       psql_ = psql;
       psql_password_ = password;
@@ -50,6 +55,8 @@ class CliTest : public ::testing::Test {
   bool terminal_ = false;
   std::vector<std::string> psql_;
   std::string psql_password_;
+  absl::Time now_ = absl::FromUnixSeconds(1'800'000'000);  // moved by pauses alone
+  RunPsql run_psql_;
 };
 
 }  // namespace keyhold::cli

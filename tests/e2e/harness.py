@@ -46,6 +46,9 @@ class Host:
             raise AssertionError(f'{words} ended with {done.returncode}: {done.stdout}{done.stderr}')
         return done
 
+    def popen(self, *words):
+        return subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env)
+
     def processes(self, kind):
         """This host's processes of a kind: by their arguments, a node's PostgreSQL and its backends by their parents."""
         everyone = subprocess.run(['ps', '-eo', 'pid=,ppid=,args='], capture_output=True, text=True).stdout.splitlines()

@@ -9,7 +9,7 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> commands;
     for (auto* group : {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands,
-                        SqlCommands, UserCommands, AllowlistCommands, OrganizationCommands,
+                        CmekDrillCommands, SqlCommands, UserCommands, AllowlistCommands, OrganizationCommands,
                         ServiceAccountCommands, RoleCommands, PolicyCommands, ShellCommands}) {
       for (Command& command : group()) commands.push_back(std::move(command));
     }

@@ -1,8 +1,8 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "cli/commands/groups.h"
+#include "cli/connection.h"
 #include "cli/session.h"
 
 namespace keyhold::cli {
@@ -10,60 +10,12 @@ namespace {
 
 using nlohmann::json;
 
-struct Connection {
-  std::string host;
-  std::string port;
-  std::string database;
-  std::string user;
-  std::string ca_path;
-};
-
-StatusOr<std::string> FetchCertificate(Session& session, const ApiClient& api, const std::string& id,
-                                       const std::string& dir) {
-  session.output().Progress("Downloading the cluster's certificate");
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string pem,
-                           api.Download(absl::StrCat("/clusters/", Encoded(id), "/cert")));
-  if (pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-    return Error(Cause::kUnavailable, "the cluster has no certificate yet; wait until its state is CREATED");
-  }
-  return WriteCertificate(dir, Encoded(id) + ".crt", pem);
-}
-
-std::string CertificateDir(Session& session) { return session.environment().config_dir + "/certs"; }
-
-StatusOr<json> ConnectionString(const ApiClient& api, const json& cluster, const std::string& user,
-                                const std::string& database, const std::string& region) {
-  std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")),
-                                  "/connection-string?database=", Encoded(database));
-  if (!user.empty()) absl::StrAppend(&path, "&sql_user=", Encoded(user));
-  if (!region.empty()) absl::StrAppend(&path, "&region=", Encoded(region));
-  return api.Get(path);
-}
-
 StatusOr<Connection> Connect(Session& session, const Arguments& arguments, const std::string& user) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
-  KEYHOLD_ASSIGN_OR_RETURN(const json answer,
-                           ConnectionString(api, cluster, user, arguments.Text("--database", "defaultdb"),
-                                            arguments.Text("--region")));
-  const json params = answer.value("params", json::object());
-  Connection connection{Text(params, "Host"), Text(params, "Port"), Text(params, "Database"), user,
-                        arguments.Text("--cert-path")};
-  if (connection.ca_path.empty()) {
-    KEYHOLD_ASSIGN_OR_RETURN(connection.ca_path,
-                             FetchCertificate(session, api, Text(cluster, "id"), CertificateDir(session)));
-  }
-  return connection;
-}
-
-std::string UrlOf(const Connection& connection, const std::string& password) {
-  std::string who = connection.user.empty() ? "" : Encoded(connection.user);
-  if (!who.empty() && !password.empty()) absl::StrAppend(&who, ":", Encoded(password));
-  const bool is_v6 = connection.host.find(':') != std::string::npos;
-  const std::string host = is_v6 ? absl::StrCat("[", connection.host, "]") : connection.host;
-  return absl::StrCat("postgresql://", who, who.empty() ? "" : "@", host, ":", connection.port, "/",
-                      Encoded(connection.database),
-                      "?sslmode=verify-full&sslrootcert=", Encoded(connection.ca_path));
+  return ConnectionTo(session, api, cluster,
+                      {arguments.Text("--region"), arguments.Text("--database", "defaultdb"), user,
+                       arguments.Text("--cert-path")});
 }
 
 void PrintParams(Output& output, const Connection& connection) {
@@ -81,12 +33,6 @@ void PrintParams(Output& output, const Connection& connection) {
   output.Line(" Port:      " + connection.port);
   if (!connection.user.empty()) output.Line(" Username:  " + connection.user);
   output.Line(" CA:        " + connection.ca_path);
-}
-
-// One line of a password file; every field but the password matches anything.
-std::string PasswordFile(const std::string& password) {
-  if (password.empty()) return "";
-  return absl::StrCat("*:*:*:*:", absl::StrReplaceAll(password, {{"\\", "\\\\"}, {":", "\\:"}}), "\n");
 }
 
 Status Sql(Session& session, const Arguments& arguments) {
