@@ -19,8 +19,8 @@ from harness import BIN, Cluster, Key, Writer, host, setUpModule, tearDownModule
 
 CCLOUD = BIN / 'ccloud'
 SEED = int(os.environ.get('KEYHOLD_WALK_SEED', 1))
-WALKS = int(os.environ.get('KEYHOLD_WALKS', 2))
-STEPS = int(os.environ.get('KEYHOLD_WALK_STEPS', 5))
+WALKS = int(os.environ.get('KEYHOLD_WALKS', 1))
+STEPS = int(os.environ.get('KEYHOLD_WALK_STEPS', 6))
 HOME, SECOND = 'us-east-1', 'us-east-2'
 KINDS = ('server', 'agent', 'node', 'postgres', 'localcloud')
 WITHIN = 60
@@ -132,7 +132,13 @@ class Walk:
         self.keys[region].aws('rotate-key-on-demand')
         self.change('rotate', {region: self.keys[region]})
 
+    def enable_keys(self):
+        for region in sorted(self.disabled):
+            awaiting('the KMS', lambda r=region: self.keys[r].aws('enable-key').returncode == 0)
+        self.disabled.clear()
+
     def restore(self):
+        self.enable_keys()
         keys = {r: self.random.choice([k, Key(region=r)]) for r, k in self.keys.items()}
         self.revoked = False
         self.change('rotate', keys)
@@ -152,9 +158,7 @@ class Walk:
         self.refuses(region, 'KMS_DISABLED')
 
     def reenable(self):
-        for region in sorted(self.disabled):
-            awaiting('the KMS', lambda r=region: self.keys[r].aws('enable-key').returncode == 0)
-        self.disabled.clear()
+        self.enable_keys()
         time.sleep(self.crash[1])
         self.crash_now()
         self.serves()
@@ -186,10 +190,10 @@ class Walk:
     def finish(self):
         """Nothing is stuck, every state is true, and every row that was acknowledged is there."""
         self.crash = (self.random.choice(KINDS), 0)
-        if self.disabled:
-            self.reenable()
         if self.revoked:
             self.restore()
+        elif self.disabled:
+            self.reenable()
         self.serves()
         before = len(self.writer.acknowledged)
         awaiting('writes go on', lambda: len(self.writer.acknowledged) > before)

@@ -8,9 +8,10 @@ namespace keyhold::cli {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> commands;
-    for (auto* group : {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands,
-                        CmekDrillCommands, SqlCommands, UserCommands, AllowlistCommands, OrganizationCommands,
-                        ServiceAccountCommands, RoleCommands, PolicyCommands, ShellCommands}) {
+    for (auto* group :
+         {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands,
+          CmekDrillCommands, CmekRetireCommands, SqlCommands, UserCommands, AllowlistCommands,
+          OrganizationCommands, ServiceAccountCommands, RoleCommands, PolicyCommands, ShellCommands}) {
       for (Command& command : group()) commands.push_back(std::move(command));
     }
     return commands;
