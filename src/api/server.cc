@@ -29,8 +29,6 @@ constexpr int kBacklog = 1024;
 constexpr size_t kMaxRequestsPerConnection = 10'000;
 constexpr char kApiVersion[] = "2024-09-16";
 constexpr char kLockedOut[] = "too many API keys that are not valid came from this address; try again later";
-constexpr char kTooFast[] =
-    "rate limit exceeded: an API key may make 10 requests per second; try again later";
 
 struct Address {
   std::string host;
@@ -136,7 +134,10 @@ class HttpServer final : public Server {
 
  private:
   explicit HttpServer(const ServerOptions& options)
-      : rate_limit_(options.requests_per_second), failed_logins_(options.failed_logins_allowed) {}
+      : too_fast_(absl::StrCat("rate limit exceeded: an API key may make ", options.requests_per_second,
+                               " requests per second; try again later")),
+        rate_limit_(options.requests_per_second),
+        failed_logins_(options.failed_logins_allowed) {}
 
   Status Open(const ServerOptions& options, Clock& clock, crypto::Random& random) {
     const std::string dir = options.dir + "/server";
@@ -223,7 +224,7 @@ class HttpServer final : public Server {
     if (CauseOf(admitted) == Cause::kUnauthenticated && !BearerOf(in).empty()) return Locked(in, admitted);
     KEYHOLD_RETURN_IF_ERROR(admitted);
     const absl::Duration wait = TakeTurn(request.caller);
-    if (wait > absl::ZeroDuration()) return TooMany(kTooFast, wait);
+    if (wait > absl::ZeroDuration()) return TooMany(too_fast_, wait);
     StatusOr<Reply> reply = Run(*match.route, request);
     if (!reply.ok()) LogRefusal(*match.route, request, reply.status());
     return reply;
@@ -297,6 +298,7 @@ class HttpServer final : public Server {
   std::unique_ptr<control::Store> store_;
   std::unique_ptr<Services> services_;
   crypto::SecretBytes agent_token_;
+  const std::string too_fast_;
   RateLimit rate_limit_;
   FailedLogins failed_logins_;
   Listener http_;

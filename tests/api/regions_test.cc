@@ -143,6 +143,52 @@ TEST_F(RegionsTest, ALostKeyLocksItsRegionAlone) {
   EXPECT_EQ(locked["lock"]["cause"], "KMS_DISABLED");
 }
 
+TEST_F(RegionsTest, ADestroyedKeyIsNamedInItsRegionAlone) {
+  Enable();
+  agent_->Report(
+      id_,
+      [](wire::NodeStatus& status) {
+        status.state = wire::NodeState::kLocked;
+        status.lock = wire::Trouble{"KMS_KEY_NOT_FOUND", "the key was destroyed", "2026-01-01T00:00:00Z"};
+      },
+      "us-east-1");
+  const json cluster = Get(path_).body;
+  EXPECT_EQ(cluster["regions"][1]["lock"]["message"], "the key was destroyed");
+  EXPECT_FALSE(cluster["regions"][0].contains("lock"));
+  EXPECT_EQ(Send("PUT", path_ + "/cmek", Specs({Spec("eu-west-1", kEuKey2)})).status, 200);
+}
+
+TEST_F(RegionsTest, ACheckTriesEachKeyOnItsOwnRegionsNode) {
+  const auto checked = Send(
+      "POST", path_ + "/cmek/check",
+      Specs({Spec("eu-west-1", kEuKey, "arn:aws:iam::111122223333:role/denied"), Spec("us-east-1", kKey1)}));
+  ASSERT_EQ(checked.status, 200) << checked.text;
+  EXPECT_EQ(checked.body["usable"], false);
+  EXPECT_EQ(checked.body["regions"][0]["region"], "eu-west-1");
+  EXPECT_EQ(checked.body["regions"][0]["usable"], false);
+  EXPECT_EQ(checked.body["regions"][1]["usable"], true);
+  EXPECT_EQ(agent_->checks(), 2);
+  const auto swapped = Send("POST", path_ + "/cmek/check", Specs({Spec("eu-west-1", kKey1)}));
+  EXPECT_EQ(swapped.body["usable"], false) << swapped.text;
+  EXPECT_EQ(agent_->checks(), 2) << "a key of another region is not tried";
+  EXPECT_EQ(Get(path_ + "/cmek").body["status"], "DISABLED");
+}
+
+TEST_F(RegionsTest, EachNodeIsHeldToItsOwnPast) {
+  agent_->Report(
+      id_,
+      [](wire::NodeStatus& status) {
+        status.key_ring_epoch = 7;
+        status.store_generation = 90;
+      },
+      "eu-west-1");
+  Enable();
+  EXPECT_EQ(agent_->Desired(id_, "eu-west-1").min_key_ring_epoch, 7U);
+  EXPECT_EQ(agent_->Desired(id_, "eu-west-1").min_store_generation, 90U);
+  EXPECT_EQ(agent_->Desired(id_, "us-east-1").min_key_ring_epoch, 0U);
+  EXPECT_EQ(agent_->Desired(id_, "us-east-1").min_store_generation, 0U);
+}
+
 TEST_F(RegionsTest, ARevokedClusterComesBackWithAKeyForEveryRegion) {
   Enable();
   ASSERT_EQ(Send("PATCH", path_ + "/cmek", {{"action", "REVOKE"}}).status, 200);
