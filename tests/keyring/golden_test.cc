@@ -110,6 +110,8 @@ struct Broken {
   Cause cause;
   const char* says;
 };
+void PrintTo(const Broken& broken, std::ostream* out) { *out << broken.file; }
+
 class BrokenRing : public Golden, public ::testing::WithParamInterface<Broken> {};
 
 TEST_P(BrokenRing, IsRefusedWithItsReason) {

@@ -112,6 +112,8 @@ struct ErrorCase {
   const char* type;
   Cause cause;
 };
+void PrintTo(const ErrorCase& row, std::ostream* out) { *out << row.type; }
+
 class AwsErrors : public Aws, public ::testing::WithParamInterface<ErrorCase> {};
 
 TEST_P(AwsErrors, BecomeTheirCause) {

@@ -206,6 +206,8 @@ struct Refusal {
   Cause cause;
   const char* advice;
 };
+void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; }
+
 class Refusals : public Azure, public ::testing::WithParamInterface<Refusal> {};
 
 TEST_P(Refusals, HaveTheirCause) {
@@ -294,6 +296,8 @@ struct Login {
   const char* description;
   Cause cause;
 };
+void PrintTo(const Login& login, std::ostream* out) { *out << login.name; }
+
 class Logins : public Azure, public ::testing::WithParamInterface<Login> {};
 
 TEST_P(Logins, HaveTheirCause) {

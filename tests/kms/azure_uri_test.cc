@@ -32,6 +32,8 @@ struct Place {
   const char* resource;
   bool managed_hsm;
 };
+void PrintTo(const Place& place, std::ostream* out) { *out << place.uri; }
+
 class Places : public ::testing::TestWithParam<Place> {};
 
 TEST_P(Places, KnowTheirLoginAndResource) {
@@ -62,6 +64,8 @@ struct Bad {
   std::string uri;
   const char* why;
 };
+void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
+
 class BadUris : public ::testing::TestWithParam<Bad> {};
 
 TEST_P(BadUris, AreRefused) {

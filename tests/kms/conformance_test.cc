@@ -187,6 +187,8 @@ struct WorldParam {
   std::function<std::unique_ptr<World>()> make;
 };
 
+void PrintTo(const WorldParam& world, std::ostream* out) { *out << world.name; }
+
 class Conformance : public ::testing::TestWithParam<WorldParam> {
  protected:
   void SetUp() override {

@@ -325,6 +325,8 @@ struct ErrorCase {
   const char* message;
   Cause cause;
 };
+void PrintTo(const ErrorCase& row, std::ostream* out) { *out << row.name; }
+
 class GcpErrors : public Gcp, public ::testing::WithParamInterface<ErrorCase> {};
 
 TEST_P(GcpErrors, BecomeTheirCause) {

@@ -58,6 +58,8 @@ struct Bad {
   Cause cause = Cause::kInvalidArgument;
 };
 
+void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
+
 class BadKeySpec : public ::testing::TestWithParam<Bad> {};
 
 TEST_P(BadKeySpec, IsRefusedWithAReason) {
@@ -77,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"Empty", "", "not JSON"}, Bad{"CutShort", R"({"type":"AWS_KMS","uri":"arn)", "not JSON"},
         Bad{"Trailing", Spec(kKey) + "x", "not JSON"}, Bad{"NoObject", "[1]", "JSON object"},
         Bad{"AString", "\"x\"", "JSON object"},
-        Bad{"TooLong", std::string(10 << 20, ' '), "longer than 64 KiB"},
+        Bad{"TooLong", std::string(65 << 10, ' '), "longer than 64 KiB"},
         Bad{"DeepArrays", std::string(30000, '['), "nested"},
         Bad{"DeepObjects", R"({"type":{"type":{"type":1}}})", "nested"},
         Bad{"UnknownField", R"({"type":"AWS_KMS","uri":"x","host":"evil.example"})", "\"host\""},
@@ -119,6 +121,11 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"PrincipalOtherPartition", Spec(kKey, "arn:aws-cn:iam::111122223333:role/r"),
             "another AWS partition"}),
     [](const auto& info) { return info.param.name; });
+
+TEST(KeySpec, TenMegabytesAreRefusedUnread) {
+  EXPECT_THAT(std::string(ParseKeySpec(std::string(10 << 20, '[')).status().message()),
+              HasSubstr("longer than 64 KiB"));
+}
 
 TEST(KeySpec, RegionIsTheKeysOwn) {
   const KeySpec spec = *MakeKeySpec("AWS_KMS", kKey, "");
