@@ -14,6 +14,7 @@ PARTS = {
     'sql': 'a Keyhold cluster beside the same PostgreSQL on a plain directory',
     'store': 'the mount beside a plain directory and other file systems',
     'cmek': 'time to lock, to return, to enable, to rotate',
+    'api': 'the Cloud API with few clusters and with many',
 }
 
 

@@ -11,6 +11,7 @@
 namespace keyhold::api {
 namespace {
 
+using control::ClusterOrder;
 using control::ClusterView;
 using nlohmann::json;
 
@@ -23,18 +24,11 @@ StatusOr<Reply> ClusterReply(const Services& services, const StatusOr<ClusterVie
 
 const std::string& ClusterId(const Request& request) { return request.path.at("cluster_id"); }
 
-// By `sort_by`, then id.
-StatusOr<std::string> SortKey(const std::string& sort_by, const ClusterView& view) {
-  const control::Cluster& cluster = view.cluster;
-  if (sort_by.empty() || sort_by == "NAME") return absl::StrCat(cluster.name, " ", cluster.id);
-  const bool deleted_at = sort_by == "DELETED_AT";
-  if (!deleted_at && sort_by != "CREATED_AT") {
-    return Error(Cause::kInvalidArgument, "pagination.sort_by must be NAME, CREATED_AT or DELETED_AT");
-  }
-  // With all digits, so that the order of the texts is the order of the times.
-  const bool active = cluster.deleted_at == absl::InfinitePast();
-  const absl::Time time = deleted_at && !active ? cluster.deleted_at : cluster.created_at;
-  return absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%E6S", time, absl::UTCTimeZone()), " ", cluster.id);
+StatusOr<ClusterOrder> OrderOf(const std::string& sort_by) {
+  if (sort_by.empty() || sort_by == "NAME") return ClusterOrder::kName;
+  if (sort_by == "CREATED_AT") return ClusterOrder::kCreatedAt;
+  if (sort_by == "DELETED_AT") return ClusterOrder::kDeletedAt;
+  return Error(Cause::kInvalidArgument, "pagination.sort_by must be NAME, CREATED_AT or DELETED_AT");
 }
 
 bool IsLive(const Services& services, const control::Node& node) {
@@ -58,15 +52,17 @@ Status CheckHasRegion(const ClusterView& view, const std::string& region) {
 }  // namespace
 
 StatusOr<Reply> ListClusters(Services& services, const Request& request) {
-  KEYHOLD_ASSIGN_OR_RETURN(const auto views,
-                           services.clusters.List(request.Query("show_inactive") == "true"));
-  std::vector<Keyed> items;
-  for (const ClusterView& view : views) {
-    if (!MaySee(request.caller, view.cluster.id)) continue;
-    KEYHOLD_ASSIGN_OR_RETURN(std::string key, SortKey(request.Query("pagination.sort_by"), view));
-    items.push_back({std::move(key), ClusterJson(services, view)});
-  }
-  return Paged(request, "clusters", std::move(items));
+  KEYHOLD_ASSIGN_OR_RETURN(const ClusterOrder order, OrderOf(request.Query("pagination.sort_by")));
+  const bool deleted_too = request.Query("show_inactive") == "true";
+  const auto visible = [&](const std::string& id) { return MaySee(request.caller, id); };
+  return Paged(request, "clusters", [&](const Stretch& stretch) -> StatusOr<std::vector<Keyed>> {
+    KEYHOLD_ASSIGN_OR_RETURN(
+        auto entries, services.clusters.List(
+                          {order, stretch.descending, deleted_too, stretch.after, stretch.limit}, visible));
+    std::vector<Keyed> items;
+    for (auto& entry : entries) items.push_back({std::move(entry.key), ClusterJson(services, entry.view)});
+    return items;
+  });
 }
 
 StatusOr<Reply> CreateCluster(Services& services, const Request& request) {

@@ -56,7 +56,7 @@ StatusOr<Reply> GetHealth(Services& services, const Request&) {
 }
 
 StatusOr<Reply> GetMetrics(Services& services, const Request&) {
-  KEYHOLD_ASSIGN_OR_RETURN(const auto views, services.clusters.List(false));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto views, services.clusters.All());
   prometheus::Registry registry;
   CountStates(views, Gauge(registry, "keyhold_clusters", "Clusters by state"));
   Locks(views, Gauge(registry, "keyhold_cluster_locked", "1 while the cluster is locked, with the cause"),

@@ -14,9 +14,8 @@ using nlohmann::json;
 enum class Direction : char { kNext = 'n', kPrevious = 'p' };
 
 struct Token {
-  bool given = false;
   Direction direction = Direction::kNext;
-  std::string key;
+  std::string key;  // empty: the list's start
 };
 
 std::string Encode(Direction direction, const std::string& key) {
@@ -26,27 +25,23 @@ std::string Encode(Direction direction, const std::string& key) {
 StatusOr<Token> TokenOf(const std::string& text) {
   if (text.empty()) return Token{};
   std::string plain;
-  if (!absl::WebSafeBase64Unescape(text, &plain) || plain.empty() || (plain[0] != 'n' && plain[0] != 'p')) {
+  if (!absl::WebSafeBase64Unescape(text, &plain) || plain.size() < 2 ||
+      (plain[0] != 'n' && plain[0] != 'p')) {
     return Error(Cause::kInvalidArgument, "pagination.page is not a page of this list");
   }
-  return Token{true, static_cast<Direction>(plain[0]), plain.substr(1)};
+  return Token{static_cast<Direction>(plain[0]), plain.substr(1)};
 }
 
-// [begin, end) of the page in `items`, which are in the list's order.
-std::pair<size_t, size_t> Window(const std::vector<Keyed>& items, bool descending, const Token& token,
-                                 size_t limit) {
-  const auto before = [&](const std::string& a, const std::string& b) { return descending ? b < a : a < b; };
-  if (token.given && token.direction == Direction::kPrevious) {
-    const auto end = std::find_if(items.begin(), items.end(),
-                                  [&](const Keyed& item) { return !before(item.key, token.key); });
-    const size_t last = end - items.begin();
-    return {last - std::min(last, limit), last};
-  }
-  const auto begin = std::find_if(items.begin(), items.end(), [&](const Keyed& item) {
-    return !token.given || before(token.key, item.key);
-  });
-  const size_t first = begin - items.begin();
-  return {first, std::min(items.size(), first + limit)};
+// What `stretch` asks for of `items`, which are in the order of their keys.
+std::vector<Keyed> Cut(std::vector<Keyed> items, const Stretch& stretch) {
+  if (stretch.descending) std::reverse(items.begin(), items.end());
+  const auto behind = [&](const Keyed& item) {
+    return stretch.after.empty() ||
+           (stretch.descending ? item.key < stretch.after : stretch.after < item.key);
+  };
+  items.erase(items.begin(), std::find_if(items.begin(), items.end(), behind));
+  items.resize(std::min(items.size(), static_cast<size_t>(stretch.limit)));
+  return items;
 }
 
 // Keys make pages stable here, so that a time adds nothing; what is no time is told.
@@ -76,21 +71,34 @@ StatusOr<bool> DescendingOf(const Request& request, const char* name, bool fallb
   return Error(Cause::kInvalidArgument, absl::StrCat(name, " must be ASC or DESC"));
 }
 
-StatusOr<Reply> Paged(const Request& request, const char* name, std::vector<Keyed> items) {
+// One element more than the page has room for is asked for: is there another page?
+StatusOr<Reply> Paged(const Request& request, const char* name, const ReadStretch& read) {
   KEYHOLD_RETURN_IF_ERROR(CheckAsOfTime(request.Query("pagination.as_of_time")));
   KEYHOLD_ASSIGN_OR_RETURN(const int limit, LimitOf(request, "pagination.limit"));
   KEYHOLD_ASSIGN_OR_RETURN(const bool descending, DescendingOf(request, "pagination.sort_order", false));
   KEYHOLD_ASSIGN_OR_RETURN(const Token token, TokenOf(request.Query("pagination.page")));
-  std::sort(items.begin(), items.end(),
-            [&](const Keyed& a, const Keyed& b) { return descending ? b.key < a.key : a.key < b.key; });
-  const auto [begin, end] = Window(items, descending, token, limit);
-  json list = json::array();
-  for (size_t i = begin; i < end; ++i) list.push_back(std::move(items[i].value));
+  const bool back = token.direction == Direction::kPrevious;
+  KEYHOLD_ASSIGN_OR_RETURN(std::vector<Keyed> items, read({token.key, descending != back, limit + 1}));
+  const bool more = items.size() > static_cast<size_t>(limit);
+  if (more) items.pop_back();
+  if (back) std::reverse(items.begin(), items.end());
   json pagination = {{"next_page", ""}, {"previous_page", ""}};
-  if (end < items.size() && end > begin)
-    pagination["next_page"] = Encode(Direction::kNext, items[end - 1].key);
-  if (begin > 0 && end > begin) pagination["previous_page"] = Encode(Direction::kPrevious, items[begin].key);
+  if (!items.empty() && (back || more)) {
+    pagination["next_page"] = Encode(Direction::kNext, items.back().key);
+  }
+  if (!items.empty() && (back ? more : !token.key.empty())) {
+    pagination["previous_page"] = Encode(Direction::kPrevious, items.front().key);
+  }
+  json list = json::array();
+  for (Keyed& item : items) list.push_back(std::move(item.value));
   return Reply::Json({{name, std::move(list)}, {"pagination", std::move(pagination)}});
+}
+
+StatusOr<Reply> Paged(const Request& request, const char* name, std::vector<Keyed> items) {
+  std::sort(items.begin(), items.end(), [](const Keyed& a, const Keyed& b) { return a.key < b.key; });
+  return Paged(request, name, [&](const Stretch& stretch) -> StatusOr<std::vector<Keyed>> {
+    return Cut(std::move(items), stretch);
+  });
 }
 
 }  // namespace keyhold::api

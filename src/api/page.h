@@ -2,6 +2,7 @@
 // what is added or deleted meanwhile moves nothing.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -19,8 +20,20 @@ struct Keyed {
   nlohmann::json value;
 };
 
-// One page of `items` (in any order), as {`name`: [...], "pagination": {...}}, by the request's
-// pagination.limit, .page and .sort_order. kInvalidArgument names the parameter.
+// Part of a list: at most `limit` elements behind the key `after` (empty: from the start), in the order of
+// their keys or, `descending`, against it.
+struct Stretch {
+  std::string after;
+  bool descending = false;
+  int limit = kDefaultLimit;
+};
+using ReadStretch = std::function<StatusOr<std::vector<Keyed>>(const Stretch&)>;
+
+// One page of what `read` gives, as {`name`: [...], "pagination": {...}}, by the request's pagination.limit,
+// .page and .sort_order. kInvalidArgument names the parameter.
+StatusOr<Reply> Paged(const Request& request, const char* name, const ReadStretch& read);
+
+// The same of a list that is there as a whole, in any order.
 StatusOr<Reply> Paged(const Request& request, const char* name, std::vector<Keyed> items);
 
 // `name`'s number in the query, `fallback` when it is not there. kInvalidArgument unless 1 to kMaxLimit.

@@ -240,10 +240,30 @@ StatusOr<ClusterView> Clusters::Insert(Audit& audit, const Caller& caller, const
 
 StatusOr<ClusterView> Clusters::Get(const std::string& id) { return ReadCluster(core_, id, Deleted::kShow); }
 
-StatusOr<std::vector<ClusterView>> Clusters::List(bool deleted_too) {
+StatusOr<std::vector<ClusterEntry>> Clusters::List(ClusterStretch stretch,
+                                                   const std::function<bool(const std::string&)>& visible) {
+  std::vector<ClusterEntry> entries;
+  const auto take = [&](Tables& tables, const ClusterKey& key) {
+    auto view = visible(key.id) ? tables.clusters.Get(key.id) : std::nullopt;
+    if (view) entries.push_back({key.text, *std::move(view)});
+  };
+  const size_t wanted = std::max(stretch.limit, 0);
+  KEYHOLD_RETURN_IF_ERROR(core_.store.Read([&](Tables& tables) -> Status {
+    while (entries.size() < wanted) {
+      KEYHOLD_ASSIGN_OR_RETURN(const std::vector<ClusterKey> keys, tables.clusters.Keys(stretch));
+      for (size_t i = 0; i < keys.size() && entries.size() < wanted; ++i) take(tables, keys[i]);
+      if (keys.size() < wanted) break;
+      stretch.after = keys.back().text;
+    }
+    return OkStatus();
+  }));
+  return entries;
+}
+
+StatusOr<std::vector<ClusterView>> Clusters::All() {
   std::vector<ClusterView> views;
   KEYHOLD_RETURN_IF_ERROR(core_.store.Read([&](Tables& tables) {
-    for (const std::string& id : tables.clusters.Ids(deleted_too)) {
+    for (const std::string& id : tables.clusters.Ids(/*deleted_too=*/false)) {
       if (auto view = tables.clusters.Get(id)) views.push_back(*std::move(view));
     }
     return OkStatus();

@@ -1,6 +1,7 @@
 // Clusters: made, listed, changed and deleted.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -39,6 +40,24 @@ struct ClusterChange {
   std::vector<CmekRegionSpec> cmek_region_specs;    // keys for the new ones, where CMEK is in force
 };
 
+enum class ClusterOrder { kName, kCreatedAt, kDeletedAt };  // kDeletedAt: those that live by their creation
+
+// Part of all clusters: at most `limit` behind the key `after` (empty: from the start), in `order` and then
+// by id, or against both.
+struct ClusterStretch {
+  ClusterOrder order = ClusterOrder::kName;
+  bool descending = false;
+  bool deleted_too = false;
+  std::string after;
+  int limit = 100;
+};
+
+// A cluster, and its place in the order that was asked for: opaque, for ClusterStretch::after.
+struct ClusterEntry {
+  std::string key;
+  ClusterView view;
+};
+
 // Safe to use from any thread. Every change, made or refused, is in the audit log.
 class Clusters {
  public:
@@ -51,8 +70,13 @@ class Clusters {
 
   StatusOr<ClusterView> Get(const std::string& id);
 
-  // By time of creation.
-  StatusOr<std::vector<ClusterView>> List(bool deleted_too);
+  // Those that are not deleted, by time of creation.
+  StatusOr<std::vector<ClusterView>> All();
+
+  // A stretch of those that `visible` says yes to by their id. kInvalidArgument: `after` is no key of that
+  // order.
+  StatusOr<std::vector<ClusterEntry>> List(ClusterStretch stretch,
+                                           const std::function<bool(const std::string&)>& visible);
 
   // kFailedPrecondition: a plan that goes down, the add-on off, or on without ADVANCED. A new region of a
   // cluster with CMEK needs its key in the same call; the key is checked on a node of the cluster as in

@@ -1,7 +1,12 @@
 #include "control/tables.h"
 
+#include <array>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "control/clusters.h"
 #include "control/roles.h"
 #include "control/sql.h"
 
@@ -264,6 +269,33 @@ std::vector<std::string> ClusterTable::Ids(bool deleted_too) {
            << "select id from clusters where :a = 1 or lifecycle <> 'DELETED' order by created_at, id",
        use(every)),
       [](const Row& row) { return row.Text("id"); });
+}
+
+StatusOr<std::vector<ClusterKey>> ClusterTable::Keys(const ClusterStretch& stretch) {
+  static constexpr std::array kCompared = {"name", "created_at",
+                                           "case when deleted_at = 0 then created_at else deleted_at end"};
+  const std::string compared = kCompared.at(static_cast<size_t>(stretch.order));
+  const bool by_name = stretch.order == ClusterOrder::kName;
+  const int from_start = stretch.after.empty() ? 1 : 0;
+  const std::pair<std::string, std::string> after = absl::StrSplit(stretch.after, ' ');
+  long long time = 0;
+  if (from_start == 0 && (after.second.empty() || !(by_name || absl::SimpleAtoi(after.first, &time)))) {
+    return Error(Cause::kInvalidArgument, "pagination.page is not a page of this list");
+  }
+  const std::string direction = stretch.descending ? " desc" : "";
+  const std::string statement =
+      absl::StrCat("select id, cast(", compared, " as text) as compared from clusters where (:s = 1 or (",
+                   compared, ", id) ", stretch.descending ? "<" : ">", " (:k, :i))",
+                   stretch.deleted_too ? "" : " and lifecycle <> 'DELETED'", " order by ", compared,
+                   direction, ", id", direction, " limit ", stretch.limit);
+  const auto key = [](const Row& row) {
+    return ClusterKey{absl::StrCat(row.Text("compared"), " ", row.Text("id")), row.Text("id")};
+  };
+  if (by_name) {
+    return Collect<ClusterKey>(
+        (sql_.prepare << statement, use(from_start), use(after.first), use(after.second)), key);
+  }
+  return Collect<ClusterKey>((sql_.prepare << statement, use(from_start), use(time), use(after.second)), key);
 }
 
 void ClusterTable::Insert(const Cluster& c, const std::vector<Region>& regions) {

@@ -16,6 +16,8 @@ class session;
 
 namespace keyhold::control {
 
+struct ClusterStretch;  // clusters.h
+
 // Organization, service accounts, and settings that outlive the process.
 class OrganizationTable {
  public:
@@ -64,6 +66,11 @@ class RoleTable {
   soci::session& sql_;
 };
 
+struct ClusterKey {
+  std::string text;  // what an order compares, a blank, and the id
+  std::string id;
+};
+
 class ClusterTable {
  public:
   explicit ClusterTable(soci::session& sql) : sql_(sql) {}
@@ -71,6 +78,8 @@ class ClusterTable {
   // Of those that are not deleted.
   std::optional<std::string> IdOfName(const std::string& name);
   std::vector<std::string> Ids(bool deleted_too);
+  // kInvalidArgument: `after` is no key of that order.
+  StatusOr<std::vector<ClusterKey>> Keys(const ClusterStretch& stretch);
   void Insert(const Cluster& cluster, const std::vector<Region>& regions);
   void Update(const Cluster& cluster);
   void UpdateRegion(const Region& region);

@@ -157,6 +157,33 @@ TEST_F(ClusterTest, PagesGoOnBehindTheLastKey) {
   }
 }
 
+// Walks each order there and back in pages of two: every cluster once, in order, deleted ones where asked
+// for.
+TEST_F(ClusterTest, EveryOrderIsWalkedBothWays) {
+  std::vector<std::string> names = {"b", "a", "d", "c", "e"};
+  for (const std::string& name : names) Create(name);
+  const auto walk = [&](std::string query, const char* way) {
+    std::vector<std::string> seen;
+    std::string page;
+    do {
+      const json body = Get("/api/v1/clusters?pagination.limit=2&" + query + "&pagination.page=" + page).body;
+      for (const json& cluster : body["clusters"]) seen.push_back(cluster["name"]);
+      page = body["pagination"][way].get<std::string>();
+    } while (!page.empty());
+    return seen;
+  };
+  EXPECT_EQ(walk("pagination.sort_by=CREATED_AT", "next_page"), names);
+  EXPECT_EQ(walk("pagination.sort_by=DELETED_AT&show_inactive=true", "next_page"), names);
+  std::reverse(names.begin(), names.end());
+  EXPECT_EQ(walk("pagination.sort_by=CREATED_AT&pagination.sort_order=DESC", "next_page"), names);
+  EXPECT_THAT(walk("pagination.sort_by=NAME", "next_page"), testing::ElementsAre("a", "b", "c", "d", "e"));
+  const json last =
+      Get("/api/v1/clusters?pagination.sort_by=NAME&pagination.sort_order=DESC&pagination.limit=4").body;
+  const std::string token = last["pagination"]["next_page"];
+  EXPECT_EQ(Get("/api/v1/clusters?pagination.sort_by=CREATED_AT&pagination.page=" + token).status, 400)
+      << "a key of another order";
+}
+
 TEST_F(ClusterTest, ConnectionStringAndCertificate) {
   const std::string id = Create("c");
   EXPECT_EQ(Get("/api/v1/clusters/" + id + "/connection-string").status, 503);
