@@ -20,6 +20,8 @@ json KeyInfoJson(const wire::KeyInfo& key) {
   json out = {{"spec", wire::ToJson(key.spec)}, {"status", key.status}, {"user_message", key.user_message}};
   if (!key.created_at.empty()) out["created_at"] = key.created_at;
   if (!key.updated_at.empty()) out["updated_at"] = key.updated_at;
+  out["may_be_destroyed"] = key.may_be_destroyed;
+  if (key.evidence) out["evidence"] = wire::ToJson(*key.evidence);
   return out;
 }
 
@@ -29,6 +31,7 @@ json RegionInfos(const control::CmekInfo& info) {
     json keys = json::array();
     for (const wire::KeyInfo& key : region.keys) keys.push_back(KeyInfoJson(key));
     regions.push_back({{"region", region.region}, {"status", region.status}, {"key_infos", std::move(keys)}});
+    if (region.reencryption) regions.back()["reencryption"] = wire::ToJson(*region.reencryption);
   }
   return regions;
 }

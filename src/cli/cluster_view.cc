@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/cmek.h"
+#include "cli/reencryption_view.h"
 #include "cli/session.h"
 
 namespace keyhold::cli {
@@ -84,6 +85,10 @@ void PrintKeys(Output& output, const json& cluster) {
   output.Field("cmek key", Text(spec, "uri"));
   if (!Text(spec, "auth_principal").empty())
     output.Field("cmek auth principal", Text(spec, "auth_principal"));
+  for (const json& region : cmek.value("region_infos", json::array())) {
+    const std::string line = ReencryptionLine(region.value("reencryption", json()));
+    if (!line.empty()) output.Field(absl::StrCat("re-encryption in ", Text(region, "region")), line);
+  }
 }
 
 }  // namespace

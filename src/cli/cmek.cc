@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cli/reencryption_view.h"
 
 namespace keyhold::cli {
 namespace {
@@ -85,6 +86,8 @@ void PrintCmek(Output& output, const std::string& cluster_name, const json& info
   output.Line("Region Keys:");
   for (const json& region : regions) {
     output.Field(" Region", Text(region, "region"));
+    const std::string reencryption = ReencryptionLine(region.value("reencryption", json()));
+    if (!reencryption.empty()) output.Field("Re-encryption", reencryption, 2);
     for (const json& key : region.value("key_infos", json::array())) {
       const json spec = key.value("spec", json::object());
       output.Field("Key URI", Text(spec, "uri"), 3);
@@ -92,6 +95,7 @@ void PrintCmek(Output& output, const std::string& cluster_name, const json& info
       if (!Text(spec, "auth_principal").empty())
         output.Field("Auth Principal", Text(spec, "auth_principal"), 3);
       if (!Text(key, "created_at").empty()) output.Field("Since", ShortTime(Text(key, "created_at")), 3);
+      if (key.value("may_be_destroyed", false)) output.Field("May be destroyed", "yes", 3);
       if (!Text(key, "user_message").empty()) output.Field("Message", Text(key, "user_message"), 3);
     }
   }

@@ -58,7 +58,7 @@ void PrependRequested(const Region& region, std::vector<KeyInfo>& keys) {
     if (key.status == "ENABLED") key.status = "DISABLING";
   }
   const std::string at = Rfc3339(region.cmek_requested_at);
-  keys.insert(keys.begin(), KeyInfo{region.cmek_spec, "ENABLING", "", at, at});
+  keys.insert(keys.begin(), KeyInfo{region.cmek_spec, "ENABLING", "", at, at, false, {}});
 }
 
 void MarkRevoked(CmekRegion& info, const std::vector<const Node*>& nodes) {
@@ -70,14 +70,31 @@ void MarkRevoked(CmekRegion& info, const std::vector<const Node*>& nodes) {
   }
 }
 
+// Nothing may be destroyed that any node of the region needs.
+void TakeInOthers(CmekRegion& info, const std::vector<const Node*>& nodes) {
+  for (const Node* node : nodes) {
+    const auto& theirs = node->status.reencryption;
+    const bool further = theirs && (!info.reencryption || theirs->percent < info.reencryption->percent);
+    if (further) info.reencryption = theirs;
+    for (KeyInfo& key : info.keys) {
+      const auto needed = [&](const KeyInfo& other) {
+        return other.spec.uri == key.spec.uri && !other.may_be_destroyed;
+      };
+      const auto& others = node->status.keys;
+      key.may_be_destroyed = key.may_be_destroyed && std::none_of(others.begin(), others.end(), needed);
+    }
+  }
+}
+
 CmekRegion CmekOfRegion(const ClusterView& view, const Region& region) {
-  CmekRegion info{region.name, "DISABLED", {}};
+  CmekRegion info{region.name, "DISABLED", {}, {}};
   if (region.cmek_generation == 0) return info;
   const auto nodes = NodesOf(view, region.name);
   const Node* spokesman = SpokesmanOf(nodes);
   if (spokesman != nullptr) {
     info.status = spokesman->status.cmek_status;
     info.keys = spokesman->status.keys;
+    TakeInOthers(info, nodes);
   }
   if (!CarriedOut(view, region)) {
     info.status = region.cmek_kind == CmekKind::kEnable ? "ENABLING" : "ROTATING";

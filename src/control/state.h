@@ -13,8 +13,9 @@ namespace keyhold::control {
 // CMEKRegionInfo of the Cloud API.
 struct CmekRegion {
   std::string region;
-  std::string status;               // CMEKStatus
-  std::vector<wire::KeyInfo> keys;  // newest first
+  std::string status;                              // CMEKStatus
+  std::vector<wire::KeyInfo> keys;                 // newest first
+  std::optional<wire::Reencryption> reencryption;  // of the node that has furthest to go
 };
 
 // CMEKClusterInfo of the Cloud API.

@@ -118,6 +118,32 @@ DataKeyEntry ReadDataKey(Reader& in) {
   return key;
 }
 
+void WriteProof(Writer& out, const Proof& proof) {
+  out.Number(proof.target);
+  out.Time(proof.started_at);
+  out.Time(proof.ended_at);
+  out.Number(proof.blocks);
+  out.Number(proof.maps);
+  out.Number(proof.others);
+  out.Number(proof.files);
+  out.Number(proof.directories);
+  out.Number(proof.links);
+}
+
+Proof ReadProof(Reader& in) {
+  Proof proof;
+  proof.target = in.Number<uint32_t>();
+  proof.started_at = in.Time();
+  proof.ended_at = in.Time();
+  proof.blocks = in.Number<uint64_t>();
+  proof.maps = in.Number<uint64_t>();
+  proof.others = in.Number<uint64_t>();
+  proof.files = in.Number<uint64_t>();
+  proof.directories = in.Number<uint64_t>();
+  proof.links = in.Number<uint64_t>();
+  return proof;
+}
+
 Status CheckKeys(const Contents& contents) {
   if (contents.keys.empty() || contents.keys.size() > kMaxKeys) return Corrupt("its number of key records");
   for (size_t i = 0; i < contents.keys.size(); ++i) {
@@ -152,10 +178,28 @@ Status CheckDataKeys(const Contents& contents) {
   return OkStatus();
 }
 
+// A proof's word is kept: no data key older than its target is left.
+Status CheckProofs(const Contents& contents) {
+  if (contents.proofs.size() > kMaxProofs) return Corrupt("its number of proofs");
+  DataKeyId last = 0;
+  for (const Proof& proof : contents.proofs) {
+    if (proof.target <= last || proof.target >= contents.next_data_key)
+      return Corrupt("the targets of its proofs");
+    last = proof.target;
+  }
+  for (const DataKeyEntry& key : contents.data_keys) {
+    if (key.id < last && key.state != DataKeyState::kDestroyed) {
+      return Corrupt("a data key that was proved to be of no more use is still there");
+    }
+  }
+  return OkStatus();
+}
+
 StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   Reader in(body);
   in.Raw(kMagic.size());
-  if (const auto version = in.Number<uint32_t>(); version != kVersion) {
+  const auto version = in.Number<uint32_t>();
+  if (version != kVersion && version != kVersionNoProofs) {
     return Newer(absl::StrCat("its format is version ", version, ", this program knows ", kVersion));
   }
   if ((in.Number<uint32_t>() & ~kKnownFlags) != 0) return Newer("it has flags that are unknown here");
@@ -169,10 +213,16 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   contents.identity = {in.Text(), in.Text(), in.Text()};
   for (size_t i = 0; i < keys && !in.bad(); ++i) contents.keys.push_back(ReadKey(in));
   for (size_t i = 0; i < data_keys && !in.bad(); ++i) contents.data_keys.push_back(ReadDataKey(in));
+  if (version != kVersionNoProofs) {
+    const auto proofs = in.Number<uint16_t>();
+    if (proofs == 0) return Corrupt("its number of proofs");
+    for (size_t i = 0; i < proofs && !in.bad(); ++i) contents.proofs.push_back(ReadProof(in));
+  }
   if (!in.done()) return Corrupt("its fields do not fill it");
   if (!CheckIdentity(contents.identity).ok()) return Corrupt("its cluster, region or store id");
   KEYHOLD_RETURN_IF_ERROR(CheckKeys(contents));
   KEYHOLD_RETURN_IF_ERROR(CheckDataKeys(contents));
+  KEYHOLD_RETURN_IF_ERROR(CheckProofs(contents));
   return contents;
 }
 
@@ -183,9 +233,12 @@ std::string EncodeBody(const Contents& contents) {
   WriteIdentity(rest, contents.identity);
   for (const KeyEntry& key : contents.keys) WriteKey(rest, key);
   for (const DataKeyEntry& key : contents.data_keys) WriteDataKey(rest, key);
+  const bool proved = !contents.proofs.empty();
+  if (proved) rest.Number(static_cast<uint16_t>(contents.proofs.size()));
+  for (const Proof& proof : contents.proofs) WriteProof(rest, proof);
   Writer out;
   out.Raw(kMagic);
-  out.Number(kVersion);
+  out.Number(proved ? kVersion : kVersionNoProofs);
   out.Number(uint32_t{0});
   out.Number(static_cast<uint32_t>(kHeaderSize + rest.size() + kChecksumSize + kMacSize));
   out.Number(contents.epoch);

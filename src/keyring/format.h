@@ -1,4 +1,4 @@
-// The key ring file, version 1: docs/formats/keyring.md has the layout, widths and a worked example.
+// The key ring file, versions 1 and 2: docs/formats/keyring.md has the layout, widths and a worked example.
 //
 // A fixed binary form with lengths rather than JSON: every field has one encoding, so the whole can be
 // authenticated as it stands, and a reader needs bounds checks and nothing else. Little endian. Numbers are
@@ -17,7 +17,8 @@
 namespace keyhold::keyring {
 
 inline constexpr std::string_view kMagic = "KHKEYRNG";
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;          // the newest; a ring without proofs is written as
+inline constexpr uint32_t kVersionNoProofs = 1;  // this one
 inline constexpr uint32_t kKnownFlags = 0;
 
 inline constexpr size_t kMaxFileSize = 1 << 20;
@@ -27,6 +28,7 @@ inline constexpr size_t kMacSize = 32;             // HMAC-SHA-256 of all before
 inline constexpr size_t kMaxIdSize = 255;          // of each id of an Identity
 inline constexpr size_t kMaxKeys = 64;             // key records; the oldest past ones are dropped beyond
 inline constexpr size_t kMaxDataKeys = 4096;       // the oldest destroyed ones are dropped beyond
+inline constexpr size_t kMaxProofs = 64;           // the oldest are dropped beyond
 inline constexpr size_t kWrappedDataKeySize = 60;  // crypto::SealBox of 32 bytes
 
 // HKDF's info strings: the store key itself encrypts nothing.
@@ -55,6 +57,7 @@ struct Contents {
   Identity identity;
   std::vector<KeyEntry> keys;           // newest first; the first is the active one
   std::vector<DataKeyEntry> data_keys;  // by id; the last is the active one
+  std::vector<Proof> proofs;            // by target
 };
 
 // All of the file that is authenticated: everything before the checksum.

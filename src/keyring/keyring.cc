@@ -33,7 +33,8 @@ crypto::Sha256Digest MacOf(const StoreKey& store_key, std::string_view body) {
 }
 
 // Times are kept to the microsecond: they are the same before and after the file.
-absl::Time NowOf(const Place& place) { return absl::FromUnixMicros(absl::ToUnixMicros(place.clock.Now())); }
+absl::Time Micros(absl::Time time) { return absl::FromUnixMicros(absl::ToUnixMicros(time)); }
+absl::Time NowOf(const Place& place) { return Micros(place.clock.Now()); }
 
 void WrapDataKey(const State& state, crypto::Random& random, DataKeyEntry& entry) {
   const auto wrap_key = crypto::DeriveKey<WrapKey>(state.store_key->Expose(), crypto::AsBytes(kWrapKeyInfo));
@@ -54,6 +55,25 @@ Status UnwrapDataKeys(State& state) {
     state.data_keys[entry.id] = std::make_shared<const DataKey>(std::move(key));
   }
   return OkStatus();
+}
+
+void Destroy(State& state, DataKeyEntry& entry, absl::Time now) {
+  entry.state = DataKeyState::kDestroyed;
+  entry.updated_at = now;
+  entry.wrapped.clear();
+  state.data_keys.erase(entry.id);
+}
+
+bool IsProven(const DataKeyEntry& entry, const Proof& proof) {
+  return entry.state == DataKeyState::kRetired && entry.id < proof.target;
+}
+
+void Keep(std::vector<Proof>& proofs, Proof proof) {
+  if (!proofs.empty() && proofs.back().target >= proof.target) return;
+  proof.started_at = Micros(proof.started_at);
+  proof.ended_at = Micros(proof.ended_at);
+  proofs.push_back(proof);
+  if (proofs.size() > kMaxProofs) proofs.erase(proofs.begin());
 }
 
 // Makes room in a full list: destroyed keys are kept as a record only.
@@ -266,25 +286,49 @@ Status KeyRing::DestroyDataKey(DataKeyId id) {
       return Refused(absl::StrCat("data key ", id, " is the active one; add another first"));
     }
     if (entry->state == DataKeyState::kDestroyed) return OkStatus();
-    entry->state = DataKeyState::kDestroyed;
-    entry->updated_at = NowOf(impl_->place());
-    entry->wrapped.clear();
-    state.data_keys.erase(id);
+    Destroy(state, *entry, NowOf(impl_->place()));
     return OkStatus();
   };
   return impl_->Update(destroy);
 }
 
+StatusOr<std::vector<DataKeyId>> KeyRing::DestroyProven(const Proof& proof) {
+  std::vector<DataKeyId> destroyed;
+  const StatePtr now = impl_->Current();
+  if (proof.target == 0 || proof.target >= now->contents.next_data_key) {
+    return Error(Cause::kInvalidArgument, absl::StrCat("the key ring has no data key ", proof.target));
+  }
+  const auto& entries = now->contents.data_keys;
+  // What is active now is never older than a target, so that no later change makes this untrue.
+  if (std::none_of(entries.begin(), entries.end(), [&](const auto& e) { return IsProven(e, proof); })) {
+    return destroyed;
+  }
+  KEYHOLD_RETURN_IF_ERROR(impl_->Update([&](State& state) {
+    destroyed.clear();
+    for (DataKeyEntry& entry : state.contents.data_keys) {
+      if (!IsProven(entry, proof)) continue;
+      Destroy(state, entry, NowOf(impl_->place()));
+      destroyed.push_back(entry.id);
+    }
+    Keep(state.contents.proofs, proof);
+    return OkStatus();
+  }));
+  return destroyed;
+}
+
 Info KeyRing::GetInfo() const {
   const StatePtr state = impl_->Current();
   const Contents& contents = state->contents;
-  Info info{contents.identity, contents.epoch, {}, {}};
+  Info info{contents.identity, contents.epoch, {}, {}, contents.proofs};
   // A copy of the ring from a key's time opens every data key that was there before the next key's first.
   DataKeyId end = contents.next_data_key;
   for (const KeyEntry& key : contents.keys) {
     const bool guards = std::any_of(state->data_keys.begin(), state->data_keys.end(),
                                     [&](const auto& live) { return live.first < end; });
-    info.keys.push_back({key.spec, !key.wrapped.empty(), guards, key.created_at, key.updated_at});
+    const auto proof = std::find_if(contents.proofs.begin(), contents.proofs.end(),
+                                    [&](const Proof& p) { return p.target >= end; });
+    info.keys.push_back({key.spec, !key.wrapped.empty(), guards, key.created_at, key.updated_at,
+                         guards || proof == contents.proofs.end() ? std::nullopt : std::optional(*proof)});
     end = key.first_data_key;
   }
   for (const DataKeyEntry& key : contents.data_keys) {

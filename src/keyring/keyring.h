@@ -45,6 +45,21 @@ struct Place {
   Clock& clock;
 };
 
+// What a scan of the whole store found: nothing in it is under a data key older than `target`.
+struct Proof {
+  DataKeyId target = 0;
+  absl::Time started_at;  // when the re-encryption began that it ended
+  absl::Time ended_at;
+  uint64_t blocks = 0;  // scanned: data sectors
+  uint64_t maps = 0;    // map sectors
+  uint64_t others = 0;  // identities, links' targets, extended attributes
+  uint64_t files = 0;
+  uint64_t directories = 0;
+  uint64_t links = 0;
+
+  bool operator==(const Proof&) const = default;
+};
+
 // What the caller knows about the ring that it opens.
 struct Expected {
   std::optional<Identity> identity;
@@ -54,10 +69,11 @@ struct Expected {
 // A CMEK key (or NULL_KMS) that wraps or wrapped the store key.
 struct KeyRecord {
   kms::KeySpec spec;
-  bool active = false;       // it wraps the store key now; exactly one does
-  bool guards_data = false;  // data keys from its time are still in use: data is not yet re-encrypted
-  absl::Time created_at;     // when it came into force
-  absl::Time updated_at;     // when that last changed
+  bool active = false;         // it wraps the store key now; exactly one does
+  bool guards_data = false;    // data keys from its time are still in use: data is not yet re-encrypted
+  absl::Time created_at;       // when it came into force
+  absl::Time updated_at;       // when that last changed
+  std::optional<Proof> proof;  // that it guards no data any more, where that is still known
 };
 
 enum class DataKeyState : uint8_t { kActive = 1, kRetired = 2, kDestroyed = 3 };
@@ -74,6 +90,7 @@ struct Info {
   uint64_t epoch = 0;                    // grows with every write of the file
   std::vector<KeyRecord> keys;           // newest first; the first is the active one
   std::vector<DataKeyRecord> data_keys;  // by id
+  std::vector<Proof> proofs;             // oldest first
 };
 
 // Safe to use from any thread; Active, Find and GetInfo never wait for the KMS or the disk. After a failed
@@ -106,6 +123,10 @@ class KeyRing final : public DataKeySource {
   // Forgets a retired key for good: blocks still under it can never be read again. kFailedPrecondition for
   // the active key; OK when it is destroyed already.
   Status DestroyDataKey(DataKeyId id);
+
+  // Forgets every retired key older than proof.target, and keeps the proof: one atomic replace. The ids,
+  // oldest first; where there is none, nothing is written. kInvalidArgument: `target` is no key of this ring.
+  StatusOr<std::vector<DataKeyId>> DestroyProven(const Proof& proof);
 
   Info GetInfo() const;
 

@@ -51,8 +51,9 @@ StatusOr<Memory> ReadMemory(const std::string& dir) {
   auto text = ReadText(path);
   if (!text.ok()) return ErrnoOf(text.status()) == ENOENT ? StatusOr<Memory>(Memory{}) : text.status();
   KEYHOLD_ASSIGN_OR_RETURN(json parsed, ParseText(path, *text));
-  // The keys travel as a node's status does; the rest are plain fields.
-  const json as_status = {{"keys", parsed.value("keys", json::array())}};
+  // The keys and the re-encryption travel as a node's status does; the rest are plain fields.
+  const json as_status = {{"keys", parsed.value("keys", json::array())},
+                          {"reencryption", parsed.value("reencryption", json())}};
   auto status = wire::NodeStatusFromJson(as_status);
   if (!status.ok())
     return Error(Cause::kCorrupt, path + " is damaged: " + std::string(status.status().message()));
@@ -64,6 +65,7 @@ StatusOr<Memory> ReadMemory(const std::string& dir) {
     memory.cmek_status = parsed.value("cmek_status", memory.cmek_status);
     memory.cmek_failure = parsed.value("cmek_failure", "");
     memory.keys = std::move(status->keys);
+    memory.reencryption = std::move(status->reencryption);
     memory.doomed_key = parsed.value("doomed_key", "");
     if (!memory.doomed_key.empty())
       memory.doomed_at = absl::FromUnixSeconds(parsed.value("doomed_at", int64_t{0}));
@@ -76,9 +78,14 @@ StatusOr<Memory> ReadMemory(const std::string& dir) {
 Status WriteMemory(const std::string& dir, const Memory& memory) {
   wire::NodeStatus status;
   status.keys = memory.keys;
-  json text = {{"key_ring_epoch", memory.key_ring_epoch},   {"store_generation", memory.store_generation},
-               {"cmek_generation", memory.cmek_generation}, {"cmek_status", memory.cmek_status},
-               {"cmek_failure", memory.cmek_failure},       {"keys", wire::ToJson(status).at("keys")}};
+  status.reencryption = memory.reencryption;
+  json text = {{"key_ring_epoch", memory.key_ring_epoch},
+               {"store_generation", memory.store_generation},
+               {"cmek_generation", memory.cmek_generation},
+               {"cmek_status", memory.cmek_status},
+               {"cmek_failure", memory.cmek_failure},
+               {"keys", wire::ToJson(status).at("keys")},
+               {"reencryption", wire::ToJson(status).at("reencryption")}};
   if (!memory.doomed_key.empty()) {
     text["doomed_key"] = memory.doomed_key;
     text["doomed_at"] = absl::ToUnixSeconds(memory.doomed_at);

@@ -1,6 +1,7 @@
 // What a node must not forget between two runs: state.json in its directory, replaced atomically.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct Memory {
   std::string cmek_status = "DISABLED";
   std::string cmek_failure;  // why that one failed; empty: it did not
   std::vector<wire::KeyInfo> keys;
+  std::optional<wire::Reencryption> reencryption;  // as last seen
   // The key in force that was seen to wait for its deletion, and when that ends; empty, InfiniteFuture: none.
   std::string doomed_key;
   absl::Time doomed_at = absl::InfiniteFuture();

@@ -37,6 +37,7 @@ constexpr absl::Duration kLongestUsersRetry = absl::Seconds(30);
 constexpr absl::Duration kKeyRetry = absl::Seconds(2);
 constexpr absl::Duration kKeyRetriesFor = absl::Minutes(1);
 constexpr absl::Duration kGenerationEvery = absl::Minutes(10);
+constexpr absl::Duration kReencryptionBusy = absl::Seconds(1);
 constexpr absl::Duration kLookBudget = absl::Seconds(2);
 constexpr absl::Duration kLogAgain = absl::Minutes(1);
 
@@ -52,6 +53,16 @@ absl::Time DeletionOf(kms::KmsProvider& provider, const wire::KeySpec& key) {
   return description.ok() ? description->deletion_at : absl::InfiniteFuture();
 }
 
+// As a node that closes leaves it: what was under way waits, as far as it was.
+std::optional<wire::Reencryption> AsLeft(std::optional<wire::Reencryption> now) {
+  if (now.has_value() && now->state != "DONE") {
+    now->state = "WAITING";
+    now->remaining_s = -1;
+    now->failure.clear();
+  }
+  return now;
+}
+
 class Running final : public Node {
  public:
   Running(const NodeOptions& options, const NodeParts& parts)
@@ -65,6 +76,7 @@ class Running final : public Node {
     users_.reset();
     key_.reset();
     generation_.reset();
+    reencryption_.reset();
     board_.EndWaits();
     control_.reset();
   }
@@ -94,6 +106,8 @@ class Running final : public Node {
   absl::Duration UsersFailed(const Status& status);
   absl::Duration FollowKey();
   absl::Duration MakeGeneration();
+  absl::Duration FollowReencryption();
+  void ShowReencryption(const std::optional<wire::Reencryption>& now);
   bool TriesAgain(const Status& status);
   void KeyChanged(const keyring::Info& info, const wire::DesiredCmek& wanted, bool enables,
                   const Status& status);
@@ -148,6 +162,7 @@ class Running final : public Node {
   std::unique_ptr<Background> users_;
   std::unique_ptr<Background> key_;
   std::unique_ptr<Background> generation_;
+  std::unique_ptr<Background> reencryption_;
   std::thread worker_;
 
   // The worker's own.
@@ -189,6 +204,7 @@ Status Running::Start() {
     status.cmek_status = memory_.cmek_status;
     status.failure = memory_.cmek_failure;
     status.keys = memory_.keys;
+    status.reencryption = memory_.reencryption;
     status.key_ring_epoch = memory_.key_ring_epoch;
     status.store_generation = memory_.store_generation;
   });
@@ -197,6 +213,7 @@ Status Running::Start() {
   users_ = std::make_unique<Background>([this] { return FollowUsers(); });
   key_ = std::make_unique<Background>([this] { return FollowKey(); });
   generation_ = std::make_unique<Background>([this] { return MakeGeneration(); });
+  reencryption_ = std::make_unique<Background>([this] { return FollowReencryption(); });
   worker_ = std::thread([this] { Run(); });
   return OkStatus();
 }
@@ -428,6 +445,7 @@ void Running::TakeIn(std::shared_ptr<Opened> opened) {
   users_->Wake();
   key_->Wake();
   generation_->Wake();
+  reencryption_->Wake();
 }
 
 void Running::KeyIsUsable() {
@@ -509,7 +527,9 @@ std::optional<Event> Running::Close(Event because) {
     }
     Keep([&](Memory& memory) {
       memory.store_generation = std::max(memory.store_generation, opened->generation());
+      memory.reencryption = AsLeft(board_.Now().reencryption);
     });
+    ShowReencryption(MemoryNow().reencryption);
     if (because == Event::kKeyLost || because == Event::kBroken) LookAgain(because);
   }
   key_watch_.Reset();
@@ -639,6 +659,29 @@ absl::Duration Running::MakeGeneration() {
   return kGenerationEvery;
 }
 
+absl::Duration Running::FollowReencryption() {
+  const std::shared_ptr<Opened> opened = OpenedNow();
+  if (opened == nullptr) return absl::InfiniteDuration();
+  const auto step = opened->Reencrypt();
+  if (!step.has_value()) return opened->closing() ? absl::InfiniteDuration() : kReencryptionBusy;
+  const auto info = opened->GetInfo();
+  if (step->destroyed && info.ok()) Remember(*info, [](Memory&) {});
+  if (!opened->closing()) ShowReencryption(step->now);
+  if (opened->closing()) ShowReencryption(AsLeft(step->now));  // Close() may have been told before
+  return step->again;
+}
+
+void Running::ShowReencryption(const std::optional<wire::Reencryption>& now) {
+  if (board_.Now().reencryption == now) return;
+  if (now.has_value() && !now->failure.empty()) {
+    const Status told = Error(Cause::kInternal, "re-encryption does not go on: " + now->failure);
+    board_.Warn(WarningOf::kReencryption, {TroubleOf(told, parts_.clock.Now()), ""});
+  } else {
+    board_.Unwarn(WarningOf::kReencryption);
+  }
+  board_.Change([&](wire::NodeStatus& status) { status.reencryption = now; });
+}
+
 // Enable and rotate: the old key stays in force unless the new one is proved and written down.
 absl::Duration Running::FollowKey() {
   const wire::DesiredNode desired = Desired();
@@ -656,6 +699,7 @@ absl::Duration Running::FollowKey() {
   if (!after.ok() || (!status.ok() && opened->closing())) return absl::InfiniteDuration();
   if (TriesAgain(status)) return kKeyRetry;
   KeyChanged(*after, *desired.cmek, enables, status);
+  reencryption_->Wake();
   return absl::InfiniteDuration();
 }
 
@@ -682,7 +726,7 @@ void Running::KeyChanged(const keyring::Info& info, const wire::DesiredCmek& wan
     spdlog::error("node: {}: {}", memory.cmek_status, memory.cmek_failure);
     const std::string now = Stamp(parts_.clock.Now());
     memory.keys.insert(memory.keys.begin(),
-                       {wanted.key_spec, memory.cmek_status, memory.cmek_failure, now, now});
+                       {wanted.key_spec, memory.cmek_status, memory.cmek_failure, now, now, false, {}});
   });
 }
 
@@ -706,6 +750,7 @@ void Running::Remember(const keyring::Info& info, const std::function<void(Memor
   Keep([&](Memory& memory) {
     memory.key_ring_epoch = std::max(memory.key_ring_epoch, info.epoch);
     memory.keys = KeysOf(info);
+    memory.reencryption = ReencryptionOf(info);
     if (memory.cmek_failure.empty()) memory.cmek_status = memory.keys.empty() ? "DISABLED" : "ENABLED";
     change(memory);
   });

@@ -166,8 +166,20 @@ Status Opened::ApplyUsers(const std::vector<wire::SqlUser>& users) {
   return OkStatus();
 }
 
+std::optional<Reencrypting::Step> Opened::Reencrypt() {
+  const std::lock_guard lock(work_);
+  if (closing_) return std::nullopt;
+  const std::unique_lock key(key_, std::try_to_lock);
+  if (!key.owns_lock()) return std::nullopt;
+  return reencrypting_.Next(*ring_, mount_->reencryption(), parts_.clock.Now());
+}
+
 Status Opened::Close() {
   closing_ = true;
+  {
+    const std::scoped_lock work(work_);
+    if (mount_ != nullptr) mount_->reencryption().Stop();
+  }
   if (engine_ != nullptr) engine_->Stop(kEngineStop);
   const std::scoped_lock sql(sql_);
   {

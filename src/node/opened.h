@@ -10,6 +10,7 @@
 #include "engine/postgres.h"
 #include "keyring/keyring.h"
 #include "node/node.h"
+#include "node/reencrypting.h"
 #include "store/mount.h"
 
 namespace keyhold::node {
@@ -62,6 +63,9 @@ class Opened {
   // Checks `spec`, wraps a new store key with it, and uses it from now on. Traffic and probes go on.
   Status UseKey(const kms::KeySpec& spec, const std::string& region);
 
+  // Brings re-encryption one step forward. Nothing while the key is being changed: ask again in a moment.
+  std::optional<Reencrypting::Step> Reencrypt();
+
   // May wait for PostgreSQL, and for what users do to it (Postgres::ApplyUsers).
   Status ApplyUsers(const std::vector<wire::SqlUser>& users);
 
@@ -90,6 +94,9 @@ class Opened {
   mutable std::mutex mutex_;
   std::shared_ptr<keyring::KeyRing> ring_;  // guarded by mutex_; replaced by Close() alone, which holds key_
   std::shared_ptr<kms::Kms> kms_;           // guarded by mutex_
+
+  std::mutex work_;  // held through a step of re-encryption; taken before key_
+  Reencrypting reencrypting_{store::ReencryptOptions{}};  // guarded by work_
 
   std::mutex generation_mutex_;  // held through a write of it
   std::atomic<uint64_t> generation_ = 0;

@@ -12,7 +12,7 @@
 namespace keyhold::node {
 
 // Something that does not stop the node from serving. Of several the first of this list is told.
-enum class WarningOf { kKey, kUsers, kCount };
+enum class WarningOf { kKey, kUsers, kReencryption, kCount };
 
 struct Warning {
   wire::Trouble trouble;

@@ -18,6 +18,8 @@ std::string Stamp(absl::Time time);
 // The key ring's history as the Cloud API tells it, newest first; the platform's own key is no CMEK key.
 std::vector<wire::KeyInfo> KeysOf(const keyring::Info& info);
 
+wire::Evidence EvidenceOf(const keyring::Proof& proof);
+
 // `status` as a trouble since `since`.
 wire::Trouble TroubleOf(const Status& status, absl::Time since);
 

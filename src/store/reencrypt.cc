@@ -233,16 +233,22 @@ StatusOr<std::vector<DataKeyId>> DestroyUnusedKeys(keyring::KeyRing& ring, const
   if (proven.state != ReencryptState::kDone) {
     return Error(Cause::kFailedPrecondition, "nothing proves that the old data keys are of no more use");
   }
-  std::vector<DataKeyId> destroyed;
-  for (const keyring::DataKeyRecord& record : ring.GetInfo().data_keys) {
-    if (record.state != keyring::DataKeyState::kRetired || record.id >= proven.target ||
-        proven.census.uses.contains(record.id)) {
-      continue;
-    }
-    KEYHOLD_RETURN_IF_ERROR(ring.DestroyDataKey(record.id));
-    destroyed.push_back(record.id);
+  if (!OnlyFrom(proven.census, proven.target)) {
+    return Error(Cause::kInternal, "the proof names a data key that it says is of no more use");
   }
-  return destroyed;
+  keyring::Proof proof;
+  proof.target = proven.target;
+  proof.started_at = proven.started_at;
+  proof.ended_at = proven.ended_at;
+  for (const auto& [key, use] : proven.census.uses) {
+    proof.blocks += use.blocks;
+    proof.maps += use.maps;
+    proof.others += use.others;
+  }
+  proof.files = proven.census.files;
+  proof.directories = proven.census.directories;
+  proof.links = proven.census.links;
+  return ring.DestroyProven(proof);
 }
 
 }  // namespace keyhold::store

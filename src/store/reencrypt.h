@@ -90,8 +90,8 @@ class Reencryption {
 StatusOr<Census> TakeCensus(Tree& tree, bool authenticate);
 
 // Destroys the retired data keys that `proven` (kDone) showed to be of no more use: those older than its
-// target. Their ids, oldest first. kFailedPrecondition when nothing is proven; other errors as of
-// KeyRing::DestroyDataKey, after which the same call goes on.
+// target. The proof is kept in the ring. Their ids, oldest first. kFailedPrecondition when nothing is proven;
+// other errors as of KeyRing::DestroyProven.
 StatusOr<std::vector<DataKeyId>> DestroyUnusedKeys(keyring::KeyRing& ring, const ReencryptProgress& proven);
 
 }  // namespace keyhold::store

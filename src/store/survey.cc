@@ -214,7 +214,9 @@ Status Surveyor::VisitFile(Inode* inode) {
   const auto moved = tree_.RekeyAttributes(inode, fd);
   if (!moved.ok()) return Judge(inode, moved.status());
   if (*moved) ++result_.rewritten;
-  return *moved || changed ? (*file)->Sync(fd, false) : OkStatus();
+  // The proof is of what is on the disk: what was written over an old block must not be lost with the cache,
+  // whoever wrote it, once the old block's key is destroyed.
+  return *moved || changed || pass_ == Pass::kProve ? (*file)->Sync(fd, false) : OkStatus();
 }
 
 Status Surveyor::LookThrough(Inode* inode, File* file, int fd, bool* sound, bool* changed) {

@@ -39,12 +39,38 @@ void Fields(Visitor& visit, Trouble& v) {
 }
 
 template <typename Visitor>
+void Fields(Visitor& visit, Evidence& v) {
+  visit("started_at", v.started_at);
+  visit("proved_at", v.proved_at);
+  visit("blocks", v.blocks);
+  visit("others", v.others);
+  visit("files", v.files);
+  visit("directories", v.directories);
+  visit("links", v.links);
+}
+
+template <typename Visitor>
+void Fields(Visitor& visit, Reencryption& v) {
+  visit("state", v.state);
+  visit("percent", v.percent);
+  visit("blocks_total", v.blocks_total);
+  visit("blocks_done", v.blocks_done);
+  visit("bytes_per_second", v.bytes_per_second);
+  visit("remaining_s", v.remaining_s);
+  visit("started_at", v.started_at);
+  visit("failure", v.failure);
+  visit("proof", v.proof);
+}
+
+template <typename Visitor>
 void Fields(Visitor& visit, KeyInfo& v) {
   visit("spec", v.spec);
   visit("status", v.status);
   visit("user_message", v.user_message);
   visit("created_at", v.created_at);
   visit("updated_at", v.updated_at);
+  visit("may_be_destroyed", v.may_be_destroyed);
+  visit("evidence", v.evidence);
 }
 
 template <typename Visitor>
@@ -94,6 +120,7 @@ void Fields(Visitor& visit, NodeStatus& v) {
   visit("last_probe_at", v.last_probe_at);
   visit("sql_address", v.sql_address);
   visit("ca_pem", v.ca_pem);
+  visit("reencryption", v.reencryption);
 }
 
 template <typename Visitor>
@@ -209,6 +236,8 @@ json ToJson(const KeySpec& value) { return Write(value); }
 json ToJson(const DesiredNode& value) { return Write(value); }
 json ToJson(const NodeStatus& value) { return Write(value); }
 json ToJson(const CheckReport& value) { return Write(value); }
+json ToJson(const Evidence& value) { return Write(value); }
+json ToJson(const Reencryption& value) { return Write(value); }
 
 StatusOr<KeySpec> KeySpecFromJson(const json& in) { return Read<KeySpec>(in, "a key spec"); }
 StatusOr<DesiredNode> DesiredNodeFromJson(const json& in) { return Read<DesiredNode>(in, "a desired node"); }

@@ -71,6 +71,35 @@ struct Trouble {
   bool operator==(const Trouble&) const = default;
 };
 
+// What a scan of a node's whole store found when re-encryption ended: nothing under an older data key.
+struct Evidence {
+  std::string started_at;  // RFC 3339, UTC: when the re-encryption began
+  std::string proved_at;   // when the scan ended
+  uint64_t blocks = 0;     // scanned: sectors of 4 KiB with data, and with maps of such
+  uint64_t others = 0;     // identities, names, links' targets, extended attributes
+  uint64_t files = 0;
+  uint64_t directories = 0;
+  uint64_t links = 0;
+
+  bool operator==(const Evidence&) const = default;
+};
+
+// How far a store's re-encryption under its active data key is. `state`: WAITING (closed, or about to begin),
+// COUNTING, REWRITING, PROVING, DONE, FAILED (it is tried again).
+struct Reencryption {
+  std::string state;
+  double percent = 0;             // of the whole, the proof included; 100 at DONE and only then
+  uint64_t blocks_total = 0;      // sectors of 4 KiB
+  uint64_t blocks_done = 0;       // of them, known to be under the active data key
+  double bytes_per_second = 0;    // read and written
+  int64_t remaining_s = -1;       // at that rate; -1: nothing can be said yet
+  std::string started_at;         // RFC 3339; of this run, as all figures: one that was cut off begins anew
+  std::string failure;            // at FAILED: why
+  std::optional<Evidence> proof;  // at DONE
+
+  bool operator==(const Reencryption&) const = default;
+};
+
 // One CMEK key that this node's store key is or was wrapped by.
 struct KeyInfo {
   KeySpec spec;
@@ -78,6 +107,9 @@ struct KeyInfo {
   std::string user_message;
   std::string created_at;  // RFC 3339, UTC
   std::string updated_at;
+  // Nothing in the store depends on it any more; `evidence` says since when and how that is known.
+  bool may_be_destroyed = false;
+  std::optional<Evidence> evidence;
 };
 
 struct NodeStatus {
@@ -94,9 +126,10 @@ struct NodeStatus {
   std::string failure;                   // why it is kFailed, or why a cmek operation failed
   uint64_t key_ring_epoch = 0;
   uint64_t store_generation = 0;
-  std::string last_probe_at;  // RFC 3339; the last probe that succeeded
-  std::string sql_address;    // where the gateway listens
-  std::string ca_pem;         // the certificate that verifies it
+  std::string last_probe_at;                 // RFC 3339; the last probe that succeeded
+  std::string sql_address;                   // where the gateway listens
+  std::string ca_pem;                        // the certificate that verifies it
+  std::optional<Reencryption> reencryption;  // empty: there never was anything to re-encrypt
 };
 
 // One line of a key check.
@@ -119,6 +152,8 @@ nlohmann::json ToJson(const KeySpec&);
 nlohmann::json ToJson(const DesiredNode&);
 nlohmann::json ToJson(const NodeStatus&);
 nlohmann::json ToJson(const CheckReport&);
+nlohmann::json ToJson(const Evidence&);
+nlohmann::json ToJson(const Reencryption&);
 
 StatusOr<KeySpec> KeySpecFromJson(const nlohmann::json&);
 StatusOr<DesiredNode> DesiredNodeFromJson(const nlohmann::json&);

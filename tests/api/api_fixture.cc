@@ -101,7 +101,7 @@ void FakeAgent::CarryOut(const wire::DesiredNode& desired, wire::NodeStatus& sta
     status.cmek_generation = desired.cmek->generation;
     status.cmek_status = "ENABLED";
     for (auto& key : status.keys) key.status = "DISABLED";
-    status.keys.insert(status.keys.begin(), {desired.cmek->key_spec, "ENABLED", "", "", ""});
+    status.keys.insert(status.keys.begin(), {desired.cmek->key_spec, "ENABLED", "", "", "", false, {}});
   }
   if (desired.revoked) {
     status.state = wire::NodeState::kLocked;

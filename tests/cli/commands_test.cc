@@ -69,6 +69,36 @@ TEST_F(CliTest, InfoOfALockedClusterStartsWithWhyAndWhatToDo) {
                                 " since: 2026-11-24 10:00:00Z\n what to do: enable the key again"));
 }
 
+TEST_F(CliTest, ReencryptionIsToldAsFarAsItIs) {
+  json info = CmekInfo("ENABLED");
+  json& region = info["region_infos"][0];
+  const auto line = [&](const json& reencryption) {
+    region["reencryption"] = reencryption;
+    api_.AddCluster(TestCluster());
+    api_.On("GET " + kCmekPath, info);
+    EXPECT_EQ(Ccloud({"cluster", "cmek", "get", "demo"}), 0) << Err();
+    return Out();
+  };
+  EXPECT_THAT(line(json()), Not(HasSubstr("Re-encryption")));
+  EXPECT_THAT(
+      line(
+          {{"state", "REWRITING"}, {"percent", 43.2}, {"bytes_per_second", 31457280.0}, {"remaining_s", 95}}),
+      HasSubstr("Re-encryption: 43.2 %, rewriting at 30.0 MiB/s, about 1m35s left\n"));
+  EXPECT_THAT(line({{"state", "COUNTING"}, {"percent", 0.0}, {"remaining_s", -1}}),
+              HasSubstr("Re-encryption: 0.0 %, counting\n"));
+  EXPECT_THAT(line({{"state", "WAITING"}, {"percent", 12.5}}),
+              HasSubstr("12.5 %, goes on when the node serves"));
+  EXPECT_THAT(line({{"state", "FAILED"}, {"percent", 12.5}, {"failure", "inode 9: damaged"}}),
+              HasSubstr("12.5 %, failed, and tried again: inode 9: damaged"));
+  region["key_infos"][0]["may_be_destroyed"] = true;
+  EXPECT_THAT(
+      line({{"state", "DONE"},
+            {"percent", 100.0},
+            {"proof", {{"files", 5}, {"blocks", 604}, {"proved_at", "2026-11-24T10:00:00Z"}}}}),
+      HasSubstr("100 %: a scan of 5 files and 604 blocks ended at 2026-11-24 10:00:00Z and found nothing"));
+  EXPECT_THAT(Out(), HasSubstr("May be destroyed: yes"));
+}
+
 TEST_F(CliTest, UnknownClusterIsOneLineThatNamesTheNextCommand) {
   EXPECT_EQ(Ccloud({"-q", "cluster", "info", "nobody"}), 1);
   EXPECT_EQ(Err(), "Error: there is no cluster \"nobody\"; `ccloud cluster list` shows those there are\n");

@@ -45,7 +45,7 @@ void CarryOut(ClusterView& view, size_t node, const std::string& status, const K
   out.cmek_generation = view.regions[node].cmek_generation;
   out.cmek_status = status;
   for (auto& key : out.keys) key.status = "DISABLED";
-  out.keys.insert(out.keys.begin(), {spec, status, "", "", ""});
+  out.keys.insert(out.keys.begin(), {spec, status, "", "", "", false, {}});
 }
 
 ClusterView Enabled() {
@@ -74,6 +74,22 @@ TEST(CmekState, IsEnablingUntilTheNodeHasDoneIt) {
   CarryOut(view, 0, "ENABLED", kKeyA);
   EXPECT_EQ(CmekOf(view).status, "ENABLED");
   EXPECT_EQ(OperationStatusOf(view), "UNSPECIFIED");
+}
+
+// Two nodes of a region: a key is free when both say so, and the region is as far as the slower.
+TEST(CmekState, AKeyIsFreeWhenNoNodeOfTheRegionNeedsIt) {
+  ClusterView view = Enabled();
+  Ask(view, 0, CmekKind::kRotate, kKeyB);
+  CarryOut(view, 0, "ENABLED", kKeyB);
+  wire::NodeStatus& status = view.nodes[0].status;
+  status.keys[1].may_be_destroyed = true;
+  status.reencryption = wire::Reencryption{"DONE", 100, 9, 9, 0, 0, "", "", {}};
+  EXPECT_TRUE(CmekOf(view).regions[0].keys[1].may_be_destroyed);
+  view.nodes.push_back(view.nodes[0]);
+  view.nodes[1].status.keys[1].may_be_destroyed = false;
+  view.nodes[1].status.reencryption->percent = 40;
+  EXPECT_FALSE(CmekOf(view).regions[0].keys[1].may_be_destroyed);
+  EXPECT_EQ(CmekOf(view).regions[0].reencryption->percent, 40);
 }
 
 TEST(CmekState, AFailedEnableIsNotInForce) {
@@ -106,7 +122,8 @@ TEST(CmekState, ANewVersionOfTheSameKeyIsANewKeyInfo) {
 TEST(CmekState, AKeyThatTheNodeAlreadySpeaksOfIsNotToldTwice) {
   ClusterView view = Enabled();
   Ask(view, 0, CmekKind::kRotate, kKeyB);
-  view.nodes[0].status.keys.insert(view.nodes[0].status.keys.begin(), {kKeyB, "ENABLING", "", "", ""});
+  view.nodes[0].status.keys.insert(view.nodes[0].status.keys.begin(),
+                                   {kKeyB, "ENABLING", "", "", "", false, {}});
   EXPECT_EQ(CmekOf(view).regions[0].keys.size(), 2U);
 }
 

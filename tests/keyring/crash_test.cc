@@ -62,6 +62,25 @@ TEST_P(CrashedRing, AddDataKeyLeavesTheOldOrTheNew) {
   }
 }
 
+TEST_P(CrashedRing, ADestructionAndItsProofAreThereTogetherOrNotAtAll) {
+  const auto made = MakeRing();
+  ASSERT_TRUE(made->AddDataKey().ok());
+  const std::string old_file = testing::ReadFile(dir_.File("keyring"));
+  bool whole = false;
+  for (int crash_at = 0; !whole; ++crash_at) {
+    testing::WriteFile(dir_.File("keyring"), old_file);
+    acknowledged_ = 0;
+    whole = Survives(crash_at, [&](KeyRing& ring) { return ring.DestroyProven(ProofOf(2)).status(); });
+    const auto ring = Reopen(kms_, acknowledged_);
+    ASSERT_TRUE(ring.ok()) << ring.status();
+    const Info info = (*ring)->GetInfo();
+    const bool destroyed = info.data_keys[0].state == DataKeyState::kDestroyed;
+    EXPECT_EQ(info.proofs.size(), destroyed ? 1U : 0U);
+    EXPECT_EQ((*ring)->Find(1).ok(), !destroyed);
+    EXPECT_TRUE((*ring)->Find(2).ok());
+  }
+}
+
 TEST_P(CrashedRing, CreateLeavesNoneOrAWholeOne) {
   bool whole = false;
   for (int crash_at = 0; !whole; ++crash_at) {

@@ -34,6 +34,11 @@ class Ring : public ::testing::Test {
     return key.ok() ? std::string(crypto::AsText(key->Expose())) : std::string(key.status().message());
   }
 
+  // Of a scan that found nothing older than `target`.
+  Proof ProofOf(DataKeyId target) const {
+    return {target, clock_.Now() - absl::Minutes(1), clock_.Now(), 600, 2, 9, 5, 3, 1};
+  }
+
   const Identity identity_{"c1b2", "us-east-1", "n1"};
   testing::FakeClock clock_;
   testing::TempDir dir_;

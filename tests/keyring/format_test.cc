@@ -22,6 +22,13 @@ class Format : public Ring {
   static Contents Small() {
     return {9, 2, {"c", "r", "s"}, {Key("uri", "wrapped")}, {DataKeyOf(1, DataKeyState::kActive)}};
   }
+  Contents Proved() const {
+    Contents contents = Small();
+    contents.next_data_key = 3;
+    contents.data_keys = {DataKeyOf(1, DataKeyState::kDestroyed), DataKeyOf(2, DataKeyState::kActive)};
+    contents.proofs = {ProofOf(2)};
+    return contents;
+  }
   static StatusOr<Contents> Through(const Contents& contents) {
     const std::string file = WithTrailer(EncodeBody(contents), {});
     KEYHOLD_ASSIGN_OR_RETURN(Decoded decoded, Decode(file));
@@ -69,6 +76,14 @@ TEST_F(Format, FullestRingFits) {
   for (DataKeyId id = 1; id < kMaxDataKeys; ++id)
     full.data_keys.push_back(DataKeyOf(id, DataKeyState::kRetired));
   full.data_keys.push_back(DataKeyOf(UINT32_MAX - 1, DataKeyState::kActive));
+  EXPECT_TRUE(Through(full).ok());
+  // Proofs allow none of those keys to be there; they take more room than destroyed keys.
+  Contents proved = full;
+  for (DataKeyEntry& key : proved.data_keys) {
+    if (key.state == DataKeyState::kRetired) key = DataKeyOf(key.id, DataKeyState::kDestroyed);
+  }
+  for (DataKeyId target = 2; target < 2 + kMaxProofs; ++target) proved.proofs.push_back(ProofOf(target));
+  EXPECT_TRUE(Through(proved).ok());
   EXPECT_LT(EncodeBody(full).size(), kMaxFileSize - kChecksumSize - kMacSize);
   EXPECT_TRUE(Through(full).ok());
 }
@@ -95,8 +110,37 @@ TEST_F(Format, OneBeyondEachLimitIsRefused) {
   ExpectCorrupt(contents);
 }
 
+TEST_F(Format, KeepsEveryFieldOfAProof) {
+  const auto read = Through(Proved());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->proofs, Proved().proofs);
+  EXPECT_THAT(EncodeBody(Proved()).substr(8, 1), "\2");
+  EXPECT_THAT(EncodeBody(Small()).substr(8, 1), "\1") << "as before there were proofs";
+}
+
+TEST_F(Format, ProofsThatContradictTheRingAreRefused) {
+  Contents contents = Proved();
+  contents.data_keys[0] = DataKeyOf(1, DataKeyState::kRetired);
+  ExpectCorrupt(contents);
+  for (const DataKeyId target : {0U, 3U, 4U}) {
+    contents = Proved();
+    contents.proofs.back().target = target;
+    ExpectCorrupt(contents);
+  }
+  contents = Proved();
+  contents.proofs.push_back(contents.proofs.back());
+  ExpectCorrupt(contents);
+  contents = Proved();
+  contents.next_data_key = 1000;
+  for (DataKeyId target = 3; contents.proofs.size() <= kMaxProofs; ++target) {
+    contents.proofs.push_back(ProofOf(target));
+  }
+  contents.data_keys.back().id = 999;
+  ExpectCorrupt(contents);
+}
+
 TEST_F(Format, LengthsThatLieAreRefused) {
-  const std::string body = EncodeBody(Small());
+  const std::string body = EncodeBody(Proved());
   // Every place where a length or a count may stand, at its largest.
   for (size_t at = kHeaderSize - 4; at + 1 < body.size(); ++at) {
     std::string lying = body;

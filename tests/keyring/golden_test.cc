@@ -1,6 +1,6 @@
-// The format as files: version 1 opens and is written to the byte; what is broken is refused by its own
-// cause. tests/golden/v1/keyring/ and tests/broken/keyring/ hold them. No switch writes them anew: what
-// version 1 wrote must stay readable as it is.
+// The format as files: versions 1 and 2 open and are written to the byte; what is broken is refused by its
+// own cause. tests/golden/v1/keyring/, v2/ and tests/broken/keyring/ hold them. No switch writes them anew:
+// what they wrote must stay readable as it is.
 #include "crypto/hash.h"
 #include "keyring/format.h"
 #include "tests/base/fixed_random.h"
@@ -38,6 +38,28 @@ class Golden : public Ring {
     return testing::ReadFile(dir_.File("keyring"));
   }
 };
+
+// Version 2: the same, but data key 1 was destroyed because of a proof.
+TEST_F(Golden, Version2IsWrittenToTheByteAndOpens) {
+  testing::FixedRandom random;
+  const Place place{SystemPosix(), dir_.fd(), random, clock_};
+  testing::FakeKms a(testing::FakeKms::kKeyA, random);
+  testing::FakeKms b(testing::FakeKms::kKeyB, random);
+  const auto ring = KeyRing::Create(place, identity_, a, kBudget);
+  ASSERT_TRUE(ring.ok()) << ring.status();
+  clock_.Advance(absl::Hours(24));
+  ASSERT_TRUE((*ring)->Rewrap(b, kBudget).ok());
+  clock_.Advance(absl::Hours(24));
+  ASSERT_TRUE((*ring)->DestroyProven(ProofOf(2)).ok());
+  const std::string golden = testing::ReadFile(Path("golden/v2/keyring/keyring"));
+  EXPECT_EQ(crypto::Hex(crypto::AsBytes(testing::ReadFile(dir_.File("keyring")))),
+            crypto::Hex(crypto::AsBytes(golden)));
+  testing::WriteFile(dir_.File("keyring"), golden);
+  const auto again = Reopen(next_, 3);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT((*again)->GetInfo().proofs, ::testing::ElementsAre(ProofOf(2)));
+  EXPECT_EQ((*again)->GetInfo().keys[1].proof, ProofOf(2));
+}
 
 TEST_F(Golden, Version1IsWrittenToTheByte) {
   EXPECT_EQ(crypto::Hex(crypto::AsBytes(MakeGolden())),
@@ -126,7 +148,7 @@ TEST_P(BrokenRing, IsRefusedWithItsReason) {
 INSTANTIATE_TEST_SUITE_P(
     Files, BrokenRing,
     ::testing::Values(Broken{"no_magic", Cause::kCorrupt, "does not start as a key ring does"},
-                      Broken{"newer_version", Cause::kFailedPrecondition, "version 2"},
+                      Broken{"newer_version", Cause::kFailedPrecondition, "version 3"},
                       Broken{"unknown_flag", Cause::kFailedPrecondition, "flags"},
                       Broken{"other_size", Cause::kCorrupt, "its size"},
                       Broken{"unknown_key_type", Cause::kFailedPrecondition, "type of key"},
@@ -142,6 +164,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Broken{"two_active_data_keys", Cause::kCorrupt, "active data key"},
                       Broken{"no_active_data_key", Cause::kCorrupt, "active data key"},
                       Broken{"destroyed_data_key_with_wrap", Cause::kCorrupt, "size of a wrapped data key"},
+                      Broken{"no_proofs", Cause::kCorrupt, "number of proofs"},
+                      Broken{"proof_of_a_key_from_the_future", Cause::kCorrupt, "targets of its proofs"},
+                      Broken{"proof_and_yet_the_key_is_there", Cause::kCorrupt, "is still there"},
                       Broken{"rest_after_the_fields", Cause::kCorrupt, "do not fill it"},
                       Broken{"other_mac", Cause::kCorrupt, "does not authenticate"}),
     [](const auto& info) { return info.param.file; });

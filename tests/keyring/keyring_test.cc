@@ -163,6 +163,60 @@ TEST_F(Ring, OldKeyGuardsDataUntilItsDataKeysAreDestroyed) {
   EXPECT_TRUE(ring->GetInfo().keys[0].guards_data);
 }
 
+TEST_F(Ring, WhatIsProvedIsDestroyedAndTheProofIsKept) {
+  const auto ring = MakeRing();
+  ASSERT_TRUE(ring->Rewrap(next_, kBudget).ok());
+  ASSERT_TRUE(ring->AddDataKey().ok());
+  ASSERT_TRUE(ring->Rewrap(kms_, kBudget).ok());
+  clock_.Advance(absl::Hours(1));
+  const Proof proof = ProofOf(3);
+  const uint64_t epoch = ring->GetInfo().epoch;
+  EXPECT_THAT(*ring->DestroyProven(proof), ::testing::ElementsAre(1, 2));
+  EXPECT_EQ(ring->GetInfo().epoch, epoch + 1) << "one replace";
+
+  const auto again = Reopen(kms_, epoch + 1);
+  ASSERT_TRUE(again.ok()) << again.status();
+  const Info info = (*again)->GetInfo();
+  EXPECT_THAT(info.proofs, ::testing::ElementsAre(proof));
+  EXPECT_EQ(info.data_keys[1].state, DataKeyState::kDestroyed);
+  EXPECT_EQ(info.data_keys[2].state, DataKeyState::kRetired) << "it is not older than the target";
+  // Data key 3 is from the time of the second record, which still guards data; the third does not.
+  EXPECT_TRUE(info.keys[1].guards_data);
+  EXPECT_FALSE(info.keys[1].proof.has_value());
+  EXPECT_FALSE(info.keys[2].guards_data);
+  EXPECT_EQ(info.keys[2].proof, proof);
+}
+
+TEST_F(Ring, AProofWithNothingToDestroyWritesNothing) {
+  const auto ring = MakeRing();
+  ASSERT_TRUE(ring->AddDataKey().ok());
+  ASSERT_TRUE(ring->DestroyProven(ProofOf(2)).ok());
+  const std::string before = testing::ReadFile(dir_.File("keyring"));
+  EXPECT_THAT(*ring->DestroyProven(ProofOf(2)), ::testing::IsEmpty());
+  EXPECT_EQ(testing::ReadFile(dir_.File("keyring")), before);
+  for (const DataKeyId none : {0, 3}) {
+    EXPECT_EQ(CauseOf(ring->DestroyProven(ProofOf(none)).status()), Cause::kInvalidArgument);
+  }
+  EXPECT_EQ(ring->Active(), 2U);
+}
+
+TEST_F(Ring, AKeysProofIsTheFirstThatCoversItsTime) {
+  const auto ring = MakeRing();
+  for (DataKeyId target = 2; target < 80; ++target) {
+    ASSERT_TRUE(ring->Rewrap(target % 2 == 0 ? next_ : kms_, kBudget).ok());
+    clock_.Advance(absl::Hours(1));
+    ASSERT_EQ(ring->DestroyProven(ProofOf(target))->size(), 1U);
+  }
+  const auto again = Reopen(kms_);
+  ASSERT_TRUE(again.ok()) << again.status();
+  const Info info = (*again)->GetInfo();
+  EXPECT_EQ(info.proofs.size(), 64U);
+  for (size_t i = 1; i < info.keys.size(); ++i) {
+    ASSERT_TRUE(info.keys[i].proof.has_value()) << i;
+    EXPECT_EQ(info.keys[i].proof->target, 80 - i);
+  }
+}
+
 TEST_F(Ring, RewrapWithTheSameKeyIsANewRecord) {
   const auto ring = MakeRing();
   ASSERT_TRUE(ring->Rewrap(kms_, kBudget).ok());
