@@ -147,7 +147,8 @@ class HttpServer final : public Server {
     KEYHOLD_ASSIGN_OR_RETURN(store_, control::Store::Open(database));
     const control::Core core{
         *store_, changes_, clock, random, options.check_timeout, options.observe_timeout};
-    const control::FleetOptions fleet{options.probe_interval, options.unreachable_grace};
+    const control::FleetOptions fleet{options.probe_interval, options.unreachable_grace,
+                                      options.data_key_max_age};
     services_ = std::make_unique<Services>(core, fleet);
     services_->principals = {options.aws_principal_arn, options.gcp_service_account, options.azure_client_id};
     KEYHOLD_RETURN_IF_ERROR(control::Bootstrap(services_->core, dir));

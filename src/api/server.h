@@ -27,6 +27,7 @@ struct ServerOptions {
   std::string azure_client_id;      // empty: that cloud is not there
   absl::Duration probe_interval = absl::Seconds(2);      // of every node
   absl::Duration unreachable_grace = absl::Minutes(15);  // how long nodes serve on while a KMS is not reached
+  absl::Duration data_key_max_age = absl::Hours(30 * 24);  // then a node's store goes over to another one
   std::string tls_certificate;  // PEM files of a chain and its key: HTTPS; empty: plain HTTP
   std::string tls_key;
   absl::Duration request_timeout = absl::Seconds(10);  // for a request to come as a whole

@@ -50,6 +50,18 @@ absl::Duration DurationOf(const std::string& text) {
   return absl::ParseDuration(text, &duration) ? duration : absl::ZeroDuration();
 }
 
+constexpr char kDataKeyAgeHelp[] = "When a store's data goes over to a new data key by itself, such as 720h";
+
+CLI::Validator DataKeyAge() {
+  return CLI::Validator(
+      [](const std::string& text) -> std::string {
+        const absl::Duration age = DurationOf(text);
+        const bool valid = age >= absl::Minutes(1) && age <= absl::Hours(10 * 366 * 24);
+        return valid ? "" : "must be 1m to ten years, such as 720h, not " + text;
+      },
+      "DURATION");
+}
+
 void AddStart(CLI::App& app, StartOptions& options, Action& action) {
   CLI::App* start = app.add_subcommand("start", "Everything on this machine: local cloud, server, agent");
   start->add_option("--dir", options.dir, "Directory for all of its files; made if missing")->required();
@@ -62,6 +74,9 @@ void AddStart(CLI::App& app, StartOptions& options, Action& action) {
       ->add_option("--probe-interval", options.probe_interval,
                    "How often nodes prove that they may use their key")
       ->check(Duration())
+      ->capture_default_str();
+  start->add_option("--data-key-max-age", options.data_key_max_age, kDataKeyAgeHelp)
+      ->check(DataKeyAge())
       ->capture_default_str();
   start->add_option("--postgres-bin", options.postgres_bin, "PostgreSQL's programs")->capture_default_str();
   start->callback([&] {
@@ -119,6 +134,7 @@ struct ServerFlags {
   api::ServerOptions options;
   std::string probe_interval = "2s";
   std::string unreachable_grace = "15m";
+  std::string data_key_max_age = "720h";
 };
 
 void AddServer(CLI::App& app, ServerFlags& flags, Action& action) {
@@ -140,6 +156,9 @@ void AddServer(CLI::App& app, ServerFlags& flags, Action& action) {
                    "How long nodes serve on without their KMS")
       ->check(Duration())
       ->capture_default_str();
+  command->add_option("--data-key-max-age", flags.data_key_max_age, kDataKeyAgeHelp)
+      ->check(DataKeyAge())
+      ->capture_default_str();
   command->add_option("--tls-certificate", flags.options.tls_certificate,
                       "PEM file of a certificate chain: serve HTTPS");
   command->add_option("--tls-key", flags.options.tls_key, "PEM file of its private key");
@@ -151,6 +170,7 @@ void AddServer(CLI::App& app, ServerFlags& flags, Action& action) {
   command->callback([&] {
     flags.options.probe_interval = DurationOf(flags.probe_interval);
     flags.options.unreachable_grace = DurationOf(flags.unreachable_grace);
+    flags.options.data_key_max_age = DurationOf(flags.data_key_max_age);
     action = [&] { return ServeApi(flags.options); };
   });
 }

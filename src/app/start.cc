@@ -103,7 +103,9 @@ class Starter {
                                                 "--azure-client-id",
                                                 principals.azure_client_id,
                                                 "--probe-interval",
-                                                options_.probe_interval};
+                                                options_.probe_interval,
+                                                "--data-key-max-age",
+                                                options_.data_key_max_age};
     KEYHOLD_ASSIGN_OR_RETURN(facts_.api, supervisor_.Start(Service("server", arguments)));
     return OkStatus();
   }

@@ -13,6 +13,7 @@ struct StartOptions {
   std::string api_listen;         // ADDR:PORT; empty: as the last time, at first a free port of 127.0.0.1
   std::string localcloud_listen;  // the same
   std::string probe_interval = "2s";
+  std::string data_key_max_age = "720h";
   std::string postgres_bin = "/usr/lib/postgresql/15/bin";
   std::string program;  // this executable, absolute
 };

@@ -84,6 +84,7 @@ StatusOr<Work> Fleet::WorkOf(const std::string& host) {
       desired.node.organization_id = organization ? organization->id : "";
       desired.node.probe_interval_ms = absl::ToInt64Milliseconds(options_.probe_interval);
       desired.node.unreachable_grace_ms = absl::ToInt64Milliseconds(GraceOf(view->cluster));
+      desired.node.data_key_max_age_s = absl::ToInt64Seconds(options_.data_key_max_age);
       desired.remove = view->cluster.lifecycle == Lifecycle::kDeleting;
       work.nodes.push_back(std::move(desired));
     }
@@ -181,7 +182,8 @@ void Fleet::Heard(const std::string& host) {
 
 Status ApplyFleetOptions(Core& core, const FleetOptions& options) {
   const std::string wanted = absl::StrCat(absl::FormatDuration(options.probe_interval), " ",
-                                          absl::FormatDuration(options.unreachable_grace));
+                                          absl::FormatDuration(options.unreachable_grace), " ",
+                                          absl::FormatDuration(options.data_key_max_age));
   return Change(core, [&](Tables& tables) {
     if (tables.organization.Setting("fleet_options") == wanted) return OkStatus();
     tables.organization.SetSetting("fleet_options", wanted);

@@ -37,6 +37,7 @@ struct Work {
 struct FleetOptions {
   absl::Duration probe_interval = absl::Seconds(2);
   absl::Duration unreachable_grace = absl::Minutes(15);
+  absl::Duration data_key_max_age = absl::Hours(30 * 24);
 };
 
 // Safe to use from any thread.

@@ -575,6 +575,7 @@ void Running::Follow() {
   if (opened_ != nullptr) {
     users_->Wake();
     key_->Wake();
+    reencryption_->Wake();
     return;
   }
   if (!desired.revoked) revoke_told_ = false;
@@ -662,10 +663,10 @@ absl::Duration Running::MakeGeneration() {
 absl::Duration Running::FollowReencryption() {
   const std::shared_ptr<Opened> opened = OpenedNow();
   if (opened == nullptr) return absl::InfiniteDuration();
-  const auto step = opened->Reencrypt();
+  const auto step = opened->Reencrypt(absl::Seconds(Desired().data_key_max_age_s));
   if (!step.has_value()) return opened->closing() ? absl::InfiniteDuration() : kReencryptionBusy;
   const auto info = opened->GetInfo();
-  if (step->destroyed && info.ok()) Remember(*info, [](Memory&) {});
+  if (step->ring_changed && info.ok()) Remember(*info, [](Memory&) {});
   if (!opened->closing()) ShowReencryption(step->now);
   if (opened->closing()) ShowReencryption(AsLeft(step->now));  // Close() may have been told before
   return step->again;

@@ -166,12 +166,12 @@ Status Opened::ApplyUsers(const std::vector<wire::SqlUser>& users) {
   return OkStatus();
 }
 
-std::optional<Reencrypting::Step> Opened::Reencrypt() {
+std::optional<Reencrypting::Step> Opened::Reencrypt(absl::Duration max_age) {
   const std::lock_guard lock(work_);
   if (closing_) return std::nullopt;
   const std::unique_lock key(key_, std::try_to_lock);
   if (!key.owns_lock()) return std::nullopt;
-  return reencrypting_.Next(*ring_, mount_->reencryption(), parts_.clock.Now());
+  return reencrypting_.Next(*ring_, mount_->reencryption(), parts_.clock.Now(), max_age);
 }
 
 Status Opened::Close() {

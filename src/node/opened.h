@@ -64,7 +64,8 @@ class Opened {
   Status UseKey(const kms::KeySpec& spec, const std::string& region);
 
   // Brings re-encryption one step forward. Nothing while the key is being changed: ask again in a moment.
-  std::optional<Reencrypting::Step> Reencrypt();
+  // `max_age`: of the active data key.
+  std::optional<Reencrypting::Step> Reencrypt(absl::Duration max_age);
 
   // May wait for PostgreSQL, and for what users do to it (Postgres::ApplyUsers).
   Status ApplyUsers(const std::vector<wire::SqlUser>& users);

@@ -14,7 +14,7 @@ using store::ReencryptState;
 
 constexpr absl::Duration kLook = absl::Seconds(1);
 constexpr absl::Duration kRetry = absl::Minutes(5);
-constexpr absl::Duration kDestroyRetry = absl::Seconds(10);
+constexpr absl::Duration kWriteRetry = absl::Seconds(10);
 
 bool IsRunning(const store::ReencryptProgress& progress) {
   return progress.state == ReencryptState::kCounting || progress.state == ReencryptState::kRewriting ||
@@ -61,32 +61,50 @@ wire::Reencryption Told(const store::ReencryptProgress& progress) {
 
 }  // namespace
 
-Reencrypting::Step Reencrypting::Next(keyring::KeyRing& ring, store::Reencryption& work, absl::Time now) {
+Reencrypting::Step Reencrypting::Next(keyring::KeyRing& ring, store::Reencryption& work, absl::Time now,
+                                      absl::Duration max_age) {
   store::ReencryptProgress progress = work.Progress();
   if (IsRunning(progress) && progress.target < ring.Active()) {
     work.Stop();  // all of it has to go over again, to the newer key
     progress = work.Progress();
   }
-  Step step;
+  bool changed = false;
   if (progress.state == ReencryptState::kDone) {
     const auto destroyed = store::DestroyUnusedKeys(ring, progress);
     if (!destroyed.ok()) {
-      return Failed(progress, Annotate(destroyed.status(), "old data keys cannot be destroyed"),
-                    kDestroyRetry);
+      return Failed(progress, Annotate(destroyed.status(), "old data keys cannot be destroyed"), kWriteRetry);
     }
-    step.destroyed = !destroyed->empty();
-    if (step.destroyed) {
+    changed = !destroyed->empty();
+    if (changed) {
       spdlog::info(
           "node: re-encrypted: {} files are under data key {} or later; {} old data keys are destroyed",
           progress.census.files, progress.target, destroyed->size());
     }
   }
+  Step step = HasRetired(ring.GetInfo()) ? GoOn(ring, work, now) : Settled(ring, now, max_age);
+  step.ring_changed = step.ring_changed || changed;
+  return step;
+}
+
+// Everything is under the active data key: it may be of age.
+Reencrypting::Step Reencrypting::Settled(keyring::KeyRing& ring, absl::Time now, absl::Duration max_age) {
   const keyring::Info info = ring.GetInfo();
-  if (!HasRetired(info)) {
-    step.now = ReencryptionOf(info);
-    return step;
-  }
-  step.again = kLook;
+  const absl::Time due = info.data_keys.back().created_at + max_age;
+  Step step;
+  step.now = ReencryptionOf(info);
+  step.again = std::max(due - now, kLook);
+  if (now < due) return step;
+  const auto added = ring.AddDataKey();
+  if (!added.ok()) return Failed({}, Annotate(added.status(), "no new data key can be made"), kWriteRetry);
+  spdlog::info("node: the data key was of age: data key {} takes its place", *added);
+  step.now = ReencryptionOf(ring.GetInfo());
+  step.again = absl::ZeroDuration();
+  step.ring_changed = true;
+  return step;
+}
+
+Reencrypting::Step Reencrypting::GoOn(keyring::KeyRing& ring, store::Reencryption& work, absl::Time now) {
+  store::ReencryptProgress progress = work.Progress();
   if (!IsRunning(progress)) {
     if (progress.state == ReencryptState::kFailed && retry_at_ == absl::InfinitePast()) {
       retry_at_ = now + kRetry;
@@ -98,7 +116,9 @@ Reencrypting::Step Reencrypting::Next(keyring::KeyRing& ring, store::Reencryptio
     spdlog::info("node: re-encrypting under data key {}", ring.Active());
     progress = work.Progress();
   }
+  Step step;
   step.now = Told(progress);
+  step.again = kLook;
   return step;
 }
 

@@ -1,5 +1,6 @@
-// What a node does about its store's re-encryption: it starts one where data keys are retired, again where a
-// newer key came or a run failed, and destroys the old data keys when it is proved that nothing needs them.
+// What a node does about its store's data keys: it makes a new one when the active one is of age, re-encrypts
+// where others are retired, again where a newer one came or a run failed, and destroys the old ones when it
+// is proved that nothing needs them.
 //
 // It keeps nothing on the disk of its own: whatever is retired in the key ring is work to do, so that a node
 // that was killed or locked goes on when it is open again.
@@ -21,14 +22,17 @@ class Reencrypting {
   struct Step {
     std::optional<wire::Reencryption> now;            // nothing where there never was anything to do
     absl::Duration again = absl::InfiniteDuration();  // when to look again; infinite: when there is news
-    bool destroyed = false;                           // data keys, by this step
+    bool ring_changed = false;                        // by this step: keys were made or destroyed
   };
 
   // Looks, and does what is next; it waits for no more than a write of the ring. Not of two threads at a
   // time.
-  Step Next(keyring::KeyRing& ring, store::Reencryption& work, absl::Time now);
+  // `max_age`: of the active data key.
+  Step Next(keyring::KeyRing& ring, store::Reencryption& work, absl::Time now, absl::Duration max_age);
 
  private:
+  Step Settled(keyring::KeyRing& ring, absl::Time now, absl::Duration max_age);
+  Step GoOn(keyring::KeyRing& ring, store::Reencryption& work, absl::Time now);
   Step Failed(const store::ReencryptProgress& progress, const Status& why, absl::Duration again);
 
   const store::ReencryptOptions options_;

@@ -16,6 +16,11 @@ constexpr int kProofs = 4;
 
 using Steady = std::chrono::steady_clock;
 
+// Users' requests a second from which a store is in use, and how long they are counted.
+constexpr double kBusyRate = 40;
+constexpr Steady::duration kBusyWindow = std::chrono::milliseconds(100);
+constexpr Steady::duration kLeastPause = std::chrono::milliseconds(1);  // less is saved up
+
 bool OnlyFrom(const Census& census, DataKeyId target) {
   return std::all_of(census.uses.begin(), census.uses.end(),
                      [&](const auto& use) { return use.first >= target; });
@@ -58,6 +63,8 @@ class Reencryption::Impl {
   Status Work();
   StatusOr<SurveyResult> OnePass(Pass pass);
   Status Pace(Pass pass, uint64_t bytes, uint64_t sectors);
+  bool IsBusy(Steady::time_point now);
+  void Yield(std::unique_lock<std::mutex>& lock);
   void Enter(ReencryptState state);
   void End(ReencryptState state, const Status& status);
 
@@ -73,7 +80,12 @@ class Reencryption::Impl {
   uint64_t bytes_ = 0;
   uint64_t proved_ = 0;
   Steady::time_point started_;
-  Steady::time_point next_;  // when the disk may be used again
+  Steady::time_point next_;   // when the disk may be used again
+  Steady::time_point began_;  // the step under way
+  Steady::duration owed_{};   // to those who use the store
+  Steady::time_point window_began_;
+  uint64_t window_requests_ = 0;
+  bool busy_ = false;
 };
 
 Status Reencryption::Impl::Start(const ReencryptOptions& options) {
@@ -88,7 +100,10 @@ Status Reencryption::Impl::Start(const ReencryptOptions& options) {
   progress_.ended_at = absl::InfiniteFuture();
   progress_.state = ReencryptState::kCounting;
   bytes_ = proved_ = 0;
-  started_ = next_ = Steady::now();
+  started_ = next_ = began_ = window_began_ = Steady::now();
+  window_requests_ = tree_.requests();
+  owed_ = {};
+  busy_ = false;
   running_ = true;
   stopping_ = false;
   thread_ = std::thread([this] { Run(); });
@@ -161,7 +176,30 @@ void Reencryption::Impl::Run() {
   End(stopping ? ReencryptState::kStopped : ReencryptState::kFailed, stopping ? OkStatus() : status);
 }
 
-// Counts the bytes against the bandwidth, and waits where there were too many.
+bool Reencryption::Impl::IsBusy(Steady::time_point now) {
+  const Steady::duration window = now - window_began_;
+  if (window >= kBusyWindow) {
+    const uint64_t requests = tree_.requests();
+    const double seconds = std::chrono::duration<double>(window).count();
+    busy_ = static_cast<double>(requests - window_requests_) >= kBusyRate * seconds;
+    window_began_ = now;
+    window_requests_ = requests;
+  }
+  return busy_;
+}
+
+// Leaves the store to its users for as long as is owed to them, or until they ask for nothing any more.
+void Reencryption::Impl::Yield(std::unique_lock<std::mutex>& lock) {
+  const Steady::time_point from = Steady::now();
+  const Steady::time_point until = from + owed_;
+  owed_ = {};
+  for (auto now = from; now < until && IsBusy(now) && !stopping_; now = Steady::now()) {
+    changed_.wait_until(lock, std::min(until, now + kBusyWindow), [&] { return stopping_; });
+  }
+  progress_.yielded += absl::FromChrono(Steady::now() - from);
+}
+
+// Counts the bytes against the bandwidth and the work against its share, and waits where there was too much.
 Status Reencryption::Impl::Pace(Pass pass, uint64_t bytes, uint64_t sectors) {
   std::unique_lock lock(mutex_);
   bytes_ += bytes;
@@ -171,9 +209,15 @@ Status Reencryption::Impl::Pace(Pass pass, uint64_t bytes, uint64_t sectors) {
   if (options_.bytes_per_second != 0 && bytes != 0) {
     const std::chrono::duration<double> cost(static_cast<double>(bytes) /
                                              static_cast<double>(options_.bytes_per_second));
-    next_ = std::max(next_, Steady::now()) + std::chrono::duration_cast<Steady::duration>(cost);
-    changed_.wait_until(lock, next_, [&] { return stopping_; });
+    next_ = std::max(next_, began_) + std::chrono::duration_cast<Steady::duration>(cost);
   }
+  const Steady::time_point now = Steady::now();
+  if (IsBusy(now)) {
+    owed_ += std::chrono::duration_cast<Steady::duration>((now - began_) * (1 / options_.busy_share - 1));
+  }
+  if (owed_ >= kLeastPause) Yield(lock);
+  if (bytes != 0) changed_.wait_until(lock, next_, [&] { return stopping_; });
+  began_ = Steady::now();
   return stopping_ ? Error(Cause::kUnavailable, "re-encryption was stopped") : OkStatus();
 }
 

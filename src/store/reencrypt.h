@@ -54,6 +54,7 @@ struct ReencryptProgress {
   double fraction = 0;              // of the whole run, the proof included; 1 at kDone and only then
   double bytes_per_second = 0;      // read and written, on average over this run
   absl::Duration remaining;         // at that rate; infinite where nothing can be said yet
+  absl::Duration yielded;           // waited because the store was in use
   absl::Time started_at, ended_at;  // InfinitePast, InfiniteFuture where that has not happened
   Census census;                    // at kDone: what the proof found
   Status status;                    // at kFailed: why
@@ -61,6 +62,9 @@ struct ReencryptProgress {
 
 struct ReencryptOptions {
   uint64_t bytes_per_second = 32 << 20;  // read and written together; 0: no limit
+  // While users of the store ask for more than a few dozen reads, writes and syncs a second, it works no more
+  // than this part of the time; 1: it takes no notice of them.
+  double busy_share = 0.1;
 };
 
 // One store's re-encryption. Safe to use from any thread.

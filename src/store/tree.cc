@@ -226,6 +226,7 @@ void Tree::Closed(Inode* inode) {
 }
 
 StatusOr<size_t> Tree::Read(Inode* inode, uint64_t offset, crypto::MutableBytes out) {
+  Asked();
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
   auto got = file->Read(lease->get(), offset, out);
@@ -234,6 +235,7 @@ StatusOr<size_t> Tree::Read(Inode* inode, uint64_t offset, crypto::MutableBytes 
 }
 
 Status Tree::Write(Inode* inode, uint64_t offset, crypto::Bytes in, Durability durability) {
+  Asked();
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
   return Count(inode, file->Write(lease->get(), offset, in, durability));
@@ -252,6 +254,7 @@ StatusOr<uint64_t> Tree::Seek(Inode* inode, uint64_t offset, Whence whence) {
 }
 
 Status Tree::Sync(Inode* inode, bool data_only) {
+  Asked();
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   if (!S_ISREG(inode->type)) return FromErrno(context_.posix.FSync(lease->get()), "syncing a directory");
   KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));

@@ -59,6 +59,8 @@ class Tree {
   Inode* root() const { return root_; }
   uint64_t corrupt_count() const { return corrupt_; }
   DataKeyId active_key() const { return context_.keys.Active(); }
+  // Reads, writes and syncs that users have asked for so far: how busy the store is.
+  uint64_t requests() const { return requests_.load(std::memory_order_relaxed); }
 
   StatusOr<Entry> Lookup(Inode* parent, const std::string& name);
   void Forget(Inode* inode, uint64_t count);
@@ -112,6 +114,7 @@ class Tree {
 
   Status Start();
   Status Count(const Inode* inode, Status status);
+  void Asked() { requests_.fetch_add(1, std::memory_order_relaxed); }
   StatusOr<File*> FileOf(Inode* inode, int fd);
   StatusOr<const Names*> NamesOf(Inode* directory, int fd);
   StatusOr<struct stat> StatOf(Inode* inode, int fd);
@@ -149,6 +152,7 @@ class Tree {
   InodeTable inodes_;
   Inode* root_ = nullptr;
   std::atomic<uint64_t> corrupt_{0};
+  std::atomic<uint64_t> requests_{0};
 
   // Held by whoever makes, removes, moves or looks up names; alone by who moves names to another data key.
   std::shared_mutex gate_;

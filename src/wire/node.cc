@@ -96,6 +96,7 @@ void Fields(Visitor& visit, DesiredNode& v) {
   visit("sql_listen", v.sql_listen);
   visit("probe_interval_ms", v.probe_interval_ms);
   visit("unreachable_grace_ms", v.unreachable_grace_ms);
+  visit("data_key_max_age_s", v.data_key_max_age_s);
   visit("allowlist", v.allowlist);
   visit("sql_users", v.sql_users);
   visit("min_key_ring_epoch", v.min_key_ring_epoch);

@@ -21,6 +21,7 @@ using ::testing::HasSubstr;
 using wire::NodeStatus;
 
 constexpr absl::Duration kBudget = absl::Seconds(5);
+constexpr absl::Duration kMonth = absl::Hours(30 * 24);
 
 // Refuses writes of the store, or the replacement of a file, while it is told to.
 class RefusingPosix final : public testing::ForwardingPosix {
@@ -40,7 +41,7 @@ class ReencryptingTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(crypto::InitSecretMemory().ok());
-    const keyring::Place place{posix_, dir_.fd(), crypto::SystemRandom(), SystemClock()};
+    const keyring::Place place{posix_, dir_.fd(), crypto::SystemRandom(), clock_};
     auto ring = keyring::KeyRing::Create(place, {"c", "us-east-1", "n"}, kms_, kBudget);
     ASSERT_TRUE(ring.ok()) << ring.status();
     ring_ = *std::move(ring);
@@ -59,16 +60,16 @@ class ReencryptingTest : public ::testing::Test {
   void TearDown() override { work_.reset(); }
 
   Reencrypting::Step Next(Reencrypting& reencrypting) {
-    return reencrypting.Next(*ring_, *work_, clock_.Now());
+    return reencrypting.Next(*ring_, *work_, clock_.Now(), kMonth);
   }
   // Step by step to where nothing is to do any more.
   Reencrypting::Step Finish(Reencrypting& reencrypting) {
-    int destructions = 0;
+    int changes = 0;
     while (true) {
       Reencrypting::Step step = Next(reencrypting);
-      destructions += step.destroyed ? 1 : 0;
-      if (step.again == absl::InfiniteDuration() || (step.now && step.now->state == "FAILED")) {
-        destructions_ = destructions;
+      changes += step.ring_changed ? 1 : 0;
+      if (step.now->state == "DONE" || step.now->state == "FAILED") {
+        changes_ = changes;
         return step;
       }
       EXPECT_LT(step.now->percent, 100);
@@ -91,13 +92,13 @@ class ReencryptingTest : public ::testing::Test {
   std::unique_ptr<store::Reencryption> work_;
   Reencrypting fast_{store::ReencryptOptions{0}};
   Reencrypting slow_{store::ReencryptOptions{1 << 20}};
-  int destructions_ = 0;
+  int changes_ = 0;
 };
 
 TEST_F(ReencryptingTest, WithoutRetiredKeysThereIsNothingToDo) {
   const Reencrypting::Step step = Next(fast_);
   EXPECT_FALSE(step.now.has_value());
-  EXPECT_EQ(step.again, absl::InfiniteDuration());
+  EXPECT_FALSE(step.ring_changed);
   EXPECT_EQ(work_->Progress().state, store::ReencryptState::kIdle);
 }
 
@@ -109,7 +110,7 @@ TEST_F(ReencryptingTest, ARotationEndsWithAProofAndWithoutTheOldDataKey) {
   ASSERT_TRUE(step.now.has_value());
   EXPECT_EQ(step.now->state, "DONE");
   EXPECT_EQ(step.now->percent, 100);
-  EXPECT_EQ(destructions_, 1);
+  EXPECT_EQ(changes_, 1);
   const keyring::Info info = ring_->GetInfo();
   EXPECT_EQ(info.data_keys[0].state, keyring::DataKeyState::kDestroyed);
   ASSERT_EQ(info.proofs.size(), 1U);
@@ -121,7 +122,23 @@ TEST_F(ReencryptingTest, ARotationEndsWithAProofAndWithoutTheOldDataKey) {
   EXPECT_TRUE(keys[1].may_be_destroyed);
   EXPECT_EQ(keys[1].evidence, step.now->proof);
   EXPECT_THAT(keys[1].user_message, HasSubstr("3 files"));
-  EXPECT_FALSE(Next(fast_).destroyed) << "once";
+  EXPECT_FALSE(Next(fast_).ring_changed) << "once";
+}
+
+TEST_F(ReencryptingTest, ADataKeyOfAgeIsReplacedAndItsDataGoesOver) {
+  EXPECT_EQ(Next(fast_).again, kMonth);
+  clock_.Advance(kMonth - absl::Hours(1));
+  EXPECT_EQ(Next(fast_).again, absl::Hours(1));
+  EXPECT_EQ(ring_->Active(), 1U);
+  clock_.Advance(absl::Hours(1));
+  const Reencrypting::Step step = Next(fast_);
+  EXPECT_TRUE(step.ring_changed);
+  EXPECT_EQ(step.again, absl::ZeroDuration());
+  EXPECT_EQ(ring_->Active(), 2U);
+  EXPECT_EQ(step.now->state, "WAITING");
+  EXPECT_EQ(Finish(fast_).now->state, "DONE");
+  EXPECT_EQ(ring_->GetInfo().data_keys[0].state, keyring::DataKeyState::kDestroyed);
+  EXPECT_EQ(ring_->GetInfo().keys.size(), 1U) << "the CMEK key is the same";
 }
 
 TEST_F(ReencryptingTest, AKeyThatIsInForceAgainMayNotBeDestroyed) {
@@ -146,7 +163,7 @@ TEST_F(ReencryptingTest, ANewerKeyInTheMiddleIsWhereEverythingGoes) {
   EXPECT_EQ(step.again, absl::Seconds(1));
   work_->Stop();
   EXPECT_EQ(Finish(fast_).now->state, "DONE");
-  EXPECT_EQ(destructions_, 1);
+  EXPECT_EQ(changes_, 1);
   EXPECT_THAT(ring_->GetInfo().proofs, ElementsAre(::testing::Field(&keyring::Proof::target, 3U)));
 }
 
@@ -216,6 +233,23 @@ TEST_F(NodeReencryptionTest, AfterEnableAndRotateItIsDoneAndTheOldKeyIsFree) {
   EXPECT_TRUE(status.keys[1].may_be_destroyed);
   ASSERT_TRUE(status.keys[1].evidence.has_value());
   EXPECT_GT(status.keys[1].evidence->files, 0U);
+}
+
+TEST_F(NodeReencryptionTest, AfterAMonthTheDataGoesOverByItself) {
+  Serve();
+  const std::string before = AwaitDone().reencryption->started_at;
+  const uint64_t epoch = Status_().key_ring_epoch;
+  clock_.Advance(kMonth - absl::Hours(1));
+  Nudge();
+  Await([&](const NodeStatus& s) { return s.observed_generation == desired_.generation; }, "taken up state");
+  EXPECT_EQ(Status_().key_ring_epoch, epoch);
+  clock_.Advance(absl::Hours(1));
+  Nudge();
+  Await([&](const NodeStatus& s) { return IsDone(s) && s.reencryption->started_at != before; },
+        "another run");
+  EXPECT_EQ(
+      Await([&](const NodeStatus& s) { return s.key_ring_epoch >= epoch + 2; }, "newer ring").keys.size(), 1U)
+      << "a data key was made and one destroyed, under the same CMEK key";
 }
 
 TEST_F(NodeReencryptionTest, LockedOrStoppedInTheMiddleItGoesOn) {

@@ -183,6 +183,31 @@ TEST_F(ReencryptTest, IsThrottledStopsAtOnceAndGoesOn) {
   ExpectStore();
 }
 
+TEST_F(ReencryptTest, WorksAShareOfTheTimeWhileTheStoreIsInUse) {
+  ASSERT_NO_FATAL_FAILURE(MakeStore());
+  keys_.Add();
+  const ReencryptProgress alone = Reencrypt();
+  ASSERT_EQ(alone.state, ReencryptState::kDone);
+  EXPECT_EQ(alone.yielded, absl::ZeroDuration());
+  keys_.Add();
+  std::atomic<bool> ended{false};
+  std::thread user([&] {
+    Inode* file = Find(tree_->root(), "unsealed");
+    std::array<uint8_t, 100> out;
+    while (!ended) {
+      ASSERT_TRUE(tree_->Read(file, 0, out).ok());
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  Reencryption reencryption(*tree_, SystemClock());
+  ASSERT_TRUE(reencryption.Start({2 << 20, 0.1}).ok());
+  const ReencryptProgress busy = reencryption.Wait();
+  ended = true;
+  user.join();
+  EXPECT_EQ(busy.state, ReencryptState::kDone) << busy.status;
+  EXPECT_GT(busy.yielded, absl::ZeroDuration());
+}
+
 // Writers, renames between folders and links go on all the while; whatever they do, the proof holds.
 TEST_F(ReencryptTest, UnderTraffic) {
   OpenTree();
