@@ -13,6 +13,7 @@ PARTS = {
     'gateway': "one PostgreSQL through the gateway, directly, and through pgbouncer",
     'sql': 'a Keyhold cluster beside the same PostgreSQL on a plain directory',
     'store': 'the mount beside a plain directory and other file systems',
+    'reencrypt': 'a cluster while its data goes over to a new data key, beside itself at rest',
     'cmek': 'time to lock, to return, to enable, to rotate',
     'api': 'the Cloud API with few clusters and with many',
 }
