@@ -48,6 +48,26 @@ void Ages(const Services& services, const std::vector<control::ClusterView>& vie
   }
 }
 
+struct ReencryptionGauges {
+  GaugeFamily& ratio;
+  GaugeFamily& rate;
+  GaugeFamily& failed;
+};
+
+void Reencryptions(const std::vector<control::ClusterView>& views, const ReencryptionGauges& gauges) {
+  for (const auto& view : views) {
+    for (const control::Node& node : view.nodes) {
+      const auto& now = node.status.reencryption;
+      if (!now) continue;
+      const prometheus::Labels labels = {{"cluster_id", view.cluster.id}, {"node_id", node.id}};
+      const bool runs = now->state == "COUNTING" || now->state == "REWRITING" || now->state == "PROVING";
+      gauges.ratio.Add(labels).Set(now->percent / 100);
+      gauges.rate.Add(labels).Set(runs ? now->bytes_per_second : 0);
+      gauges.failed.Add(labels).Set(now->state == "FAILED" ? 1 : 0);
+    }
+  }
+}
+
 }  // namespace
 
 StatusOr<Reply> GetHealth(Services& services, const Request&) {
@@ -65,6 +85,12 @@ StatusOr<Reply> GetMetrics(Services& services, const Request&) {
        Gauge(registry, "keyhold_node_last_probe_age_seconds",
              "Time since the node last proved its key usable"),
        Gauge(registry, "keyhold_agent_last_seen_age_seconds", "Time since the host's agent was heard of"));
+  Reencryptions(views, {Gauge(registry, "keyhold_node_reencrypted_ratio",
+                              "How much of the store is known to be under its active data key, 0 to 1"),
+                        Gauge(registry, "keyhold_node_reencryption_bytes_per_second",
+                              "What re-encryption reads and writes; 0 while there is none"),
+                        Gauge(registry, "keyhold_node_reencryption_failed",
+                              "1 while re-encryption has failed and waits to be tried again")});
   return Reply{200, "text/plain; version=0.0.4", prometheus::TextSerializer().Serialize(registry.Collect())};
 }
 
