@@ -96,6 +96,27 @@ TEST_F(CmekTest, RotationKeepsTheHistoryNewestFirst) {
   EXPECT_EQ(done["region_infos"][0]["key_infos"][1]["status"], "DISABLED");
 }
 
+TEST_F(CmekTest, ReencryptionAndItsEvidenceAreTold) {
+  const std::string id = Enabled("r");
+  EXPECT_FALSE(Get(Path(id)).body["region_infos"][0].contains("reencryption"));
+  const wire::Evidence evidence{"2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", 600, 9, 5, 3, 1};
+  agent_->Report(id, [&](wire::NodeStatus& status) {
+    status.reencryption = wire::Reencryption{"REWRITING", 43.2, 600, 300, 1e6, 40, "t", "", {}};
+    status.keys.push_back({{"AWS_KMS", kKey2, ""}, "DISABLED", "", "", "", true, evidence});
+  });
+  const json region = Get(Path(id)).body["region_infos"][0];
+  EXPECT_EQ(region["reencryption"]["state"], "REWRITING");
+  EXPECT_EQ(region["reencryption"]["percent"], 43.2);
+  EXPECT_EQ(region["key_infos"][0]["may_be_destroyed"], false);
+  EXPECT_FALSE(region["key_infos"][0].contains("evidence"));
+  EXPECT_EQ(region["key_infos"][1]["may_be_destroyed"], true);
+  EXPECT_EQ(region["key_infos"][1]["evidence"], wire::ToJson(evidence));
+  const std::string metrics = Call(port(), "", "GET", "/metrics").text;
+  EXPECT_THAT(metrics, testing::ContainsRegex("keyhold_node_reencrypted_ratio\\{.*\\} 0.432"));
+  EXPECT_THAT(metrics, testing::ContainsRegex("keyhold_node_reencryption_bytes_per_second\\{.*\\} 1000000"));
+  EXPECT_THAT(metrics, testing::ContainsRegex("keyhold_node_reencryption_failed\\{.*\\} 0"));
+}
+
 TEST_F(CmekTest, RotationBeforeEnablingIsRefused) {
   const std::string id = Create("n");
   EXPECT_EQ(Send("PUT", Path(id), RegionSpecs(kKey1)).status, 400);
