@@ -61,7 +61,7 @@ class Reencryption::Impl {
  private:
   void Run();
   Status Work();
-  StatusOr<SurveyResult> OnePass(Pass pass);
+  StatusOr<SurveyResult> OnePass(Pass pass, Surveyor::Files* passed_over);
   Status Pace(Pass pass, uint64_t bytes, uint64_t sectors);
   bool IsBusy(Steady::time_point now);
   void Yield(std::unique_lock<std::mutex>& lock);
@@ -221,9 +221,10 @@ Status Reencryption::Impl::Pace(Pass pass, uint64_t bytes, uint64_t sectors) {
   return stopping_ ? Error(Cause::kUnavailable, "re-encryption was stopped") : OkStatus();
 }
 
-StatusOr<SurveyResult> Reencryption::Impl::OnePass(Pass pass) {
-  Surveyor surveyor(tree_, pass,
-                    [this, pass](uint64_t bytes, uint64_t sectors) { return Pace(pass, bytes, sectors); });
+StatusOr<SurveyResult> Reencryption::Impl::OnePass(Pass pass, Surveyor::Files* passed_over) {
+  Surveyor surveyor(
+      tree_, pass, [this, pass](uint64_t bytes, uint64_t sectors) { return Pace(pass, bytes, sectors); },
+      passed_over);
   KEYHOLD_ASSIGN_OR_RETURN(SurveyResult result, surveyor.Run());
   const std::lock_guard lock(mutex_);
   if (pass == Pass::kStock) progress_.blocks_total = result.sectors;
@@ -232,9 +233,10 @@ StatusOr<SurveyResult> Reencryption::Impl::OnePass(Pass pass) {
 }
 
 Status Reencryption::Impl::Work() {
-  KEYHOLD_RETURN_IF_ERROR(OnePass(Pass::kStock).status());
+  KEYHOLD_RETURN_IF_ERROR(OnePass(Pass::kStock, nullptr).status());
   Enter(ReencryptState::kRewriting);
-  KEYHOLD_RETURN_IF_ERROR(OnePass(Pass::kRewrite).status());
+  Surveyor::Files passed_over;
+  KEYHOLD_RETURN_IF_ERROR(OnePass(Pass::kRewrite, &passed_over).status());
   for (int proof = 0; proof < kProofs; ++proof) {
     {
       const std::lock_guard lock(mutex_);
@@ -242,7 +244,7 @@ Status Reencryption::Impl::Work() {
       progress_.blocks_total = progress_.blocks_done;
       proved_ = 0;
     }
-    KEYHOLD_ASSIGN_OR_RETURN(SurveyResult result, OnePass(Pass::kProve));
+    KEYHOLD_ASSIGN_OR_RETURN(SurveyResult result, OnePass(Pass::kProve, &passed_over));
     const std::lock_guard lock(mutex_);
     progress_.census = std::move(result.census);
     if (progress_.census.damaged != 0) {

@@ -205,7 +205,10 @@ Status Surveyor::VisitFile(Inode* inode) {
   const DataKeyId key = (*file)->identity().key;
   ++result_.census.uses[key].others;
   KEYHOLD_RETURN_IF_ERROR(CountAttributes(inode, fd));
-  if (pass_ == Pass::kRewrite && key == tree_.context_.keys.Active()) return pace_(0, sectors);
+  if (pass_ == Pass::kRewrite && key == tree_.context_.keys.Active()) {
+    if (passed_over_ != nullptr) passed_over_->insert({inode->key.device, inode->key.number});
+    return pace_(0, sectors);
+  }
   bool sound = true;
   bool changed = false;
   KEYHOLD_RETURN_IF_ERROR(LookThrough(inode, *file, fd, &sound, &changed));
@@ -214,9 +217,15 @@ Status Surveyor::VisitFile(Inode* inode) {
   const auto moved = tree_.RekeyAttributes(inode, fd);
   if (!moved.ok()) return Judge(inode, moved.status());
   if (*moved) ++result_.rewritten;
-  // The proof is of what is on the disk: what was written over an old block must not be lost with the cache,
-  // whoever wrote it, once the old block's key is destroyed.
-  return *moved || changed || pass_ == Pass::kProve ? (*file)->Sync(fd, false) : OkStatus();
+  return *moved || changed || MayBeInCacheOnly(inode) ? (*file)->Sync(fd, false) : OkStatus();
+}
+
+// The proof is of what is on the disk: what was written over an old block must not be lost with the cache
+// once the old block's key is destroyed. What this run has rewritten it has synced; a file that it passed
+// over may have been written by a process that was killed.
+bool Surveyor::MayBeInCacheOnly(const Inode* inode) const {
+  return pass_ == Pass::kProve && passed_over_ != nullptr &&
+         passed_over_->contains({inode->key.device, inode->key.number});
 }
 
 Status Surveyor::LookThrough(Inode* inode, File* file, int fd, bool* sound, bool* changed) {

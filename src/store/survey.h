@@ -30,7 +30,13 @@ class Surveyor {
   // with it.
   using Pace = std::function<Status(uint64_t bytes, uint64_t sectors)>;
 
-  Surveyor(Tree& tree, Pass pass, Pace pace) : tree_(tree), pass_(pass), pace_(std::move(pace)) {}
+  // Files, by device and inode.
+  using Files = std::set<std::pair<dev_t, ino_t>>;
+
+  // `passed_over`: filled by kRewrite; kProve syncs those files, of which nobody in this process knows that
+  // they are on the disk as they are read.
+  Surveyor(Tree& tree, Pass pass, Pace pace, Files* passed_over = nullptr)
+      : tree_(tree), pass_(pass), pace_(std::move(pace)), passed_over_(passed_over) {}
 
   StatusOr<SurveyResult> Run();
 
@@ -46,6 +52,7 @@ class Surveyor {
   Status VisitDirectory(Inode* directory);
   StatusOr<std::vector<std::string>> EntriesOf(Inode* directory, int fd);
   Status VisitFile(Inode* inode);
+  bool MayBeInCacheOnly(const Inode* inode) const;
   Status LookThrough(Inode* inode, File* file, int fd, bool* sound, bool* changed);
   Status VisitLink(Inode* inode, int dir, const std::string& entry);
   Status CountAttributes(const Inode* inode, int fd);
@@ -56,7 +63,8 @@ class Surveyor {
   const Pass pass_;
   const Pace pace_;
   SurveyResult result_;
-  std::set<std::pair<dev_t, ino_t>> visited_;  // files and directories
+  Files* const passed_over_;
+  Files visited_;  // and directories
 };
 
 }  // namespace keyhold::store

@@ -3,9 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <linux/falloc.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "store/survey.h"
@@ -307,6 +309,32 @@ class KilledPosix final : public testing::ForwardingPosix {
     return Dead() ? -EIO : ForwardingPosix::SymlinkAt(t, d, p);
   }
 };
+
+// Notes which files were synced.
+class SyncsNoted final : public testing::ForwardingPosix {
+ public:
+  int FSync(int fd) override {
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) synced.insert(st.st_ino);
+    return ForwardingPosix::FSync(fd);
+  }
+  std::set<ino_t> synced;
+};
+
+// A process that was killed may have left in the kernel's cache alone what this one finds to be finished: the
+// old keys go only when it is on the disk.
+TEST_F(ReencryptTest, WhatIsProvedIsOnTheDisk) {
+  ASSERT_NO_FATAL_FAILURE(MakeStore());
+  keys_.Add();
+  ASSERT_EQ(Reencrypt().state, ReencryptState::kDone);
+  SyncsNoted noted;
+  OpenTree({noted, crypto::SystemRandom(), keys_, counter_});
+  const ReencryptProgress again = Reencrypt();
+  EXPECT_EQ(again.state, ReencryptState::kDone);
+  EXPECT_EQ(again.blocks_rewritten, 0U);
+  EXPECT_EQ(noted.synced.size(), again.census.files);
+  tree_.reset();
+}
 
 // Killed again and again after a few changes of the disk: the store is whole each time, and goes on from
 // there.
