@@ -20,6 +20,7 @@ using Steady = std::chrono::steady_clock;
 constexpr double kBusyRate = 40;
 constexpr Steady::duration kBusyWindow = std::chrono::milliseconds(100);
 constexpr Steady::duration kLeastPause = std::chrono::milliseconds(1);  // less is saved up
+constexpr Steady::duration kLongestPause = std::chrono::seconds(2);
 
 bool OnlyFrom(const Census& census, DataKeyId target) {
   return std::all_of(census.uses.begin(), census.uses.end(),
@@ -214,9 +215,13 @@ Status Reencryption::Impl::Pace(Pass pass, uint64_t bytes, uint64_t sectors) {
   const Steady::time_point now = Steady::now();
   if (IsBusy(now)) {
     owed_ += std::chrono::duration_cast<Steady::duration>((now - began_) * (1 / options_.busy_share - 1));
+    owed_ = std::min(owed_, kLongestPause);
   }
-  if (owed_ >= kLeastPause) Yield(lock);
-  if (bytes != 0) changed_.wait_until(lock, next_, [&] { return stopping_; });
+  // What was moved meanwhile is looked at without a pause: users must not move things faster than that.
+  if (bytes != 0) {
+    if (owed_ >= kLeastPause) Yield(lock);
+    changed_.wait_until(lock, next_, [&] { return stopping_; });
+  }
   began_ = Steady::now();
   return stopping_ ? Error(Cause::kUnavailable, "re-encryption was stopped") : OkStatus();
 }

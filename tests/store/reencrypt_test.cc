@@ -71,7 +71,7 @@ class ReencryptTest : public testing::TreeFixture {
   }
   ReencryptProgress Reencrypt(uint64_t rate = 0) {
     Reencryption reencryption(*tree_, SystemClock());
-    EXPECT_TRUE(reencryption.Start({rate}).ok());
+    EXPECT_TRUE(reencryption.Start({rate, 1}).ok());  // as much of it at a time as can be
     return reencryption.Wait();
   }
 };
@@ -202,7 +202,7 @@ TEST_F(ReencryptTest, WorksAShareOfTheTimeWhileTheStoreIsInUse) {
     }
   });
   Reencryption reencryption(*tree_, SystemClock());
-  ASSERT_TRUE(reencryption.Start({2 << 20, 0.1}).ok());
+  ASSERT_TRUE(reencryption.Start({8 << 20, 0.1}).ok());
   const ReencryptProgress busy = reencryption.Wait();
   ended = true;
   user.join();
