@@ -5,12 +5,16 @@
 
 namespace keyhold::app {
 
+std::string LocalCloudDir(const std::string& dir) {
+  const std::string below = dir + "/localcloud";
+  return std::filesystem::is_directory(below) ? below : dir;
+}
+
 Status ShowLocalCloudLog(const LocalCloudLogOptions& options) {
-  const std::string below = options.dir + "/localcloud";
-  const std::string dir = std::filesystem::is_directory(below) ? below : options.dir;
-  return localcloud::ShowAccessLog(dir + "/access.log", options.query, [](const std::string& line) {
-    return std::printf("%s\n", line.c_str()) >= 0 && std::fflush(stdout) == 0;
-  });
+  return localcloud::ShowAccessLog(
+      LocalCloudDir(options.dir) + "/access.log", options.query, [](const std::string& line) {
+        return std::printf("%s\n", line.c_str()) >= 0 && std::fflush(stdout) == 0;
+      });
 }
 
 }  // namespace keyhold::app

@@ -13,6 +13,9 @@ struct LocalCloudLogOptions {
   localcloud::LogQuery query;
 };
 
+// Where the local cloud's files are.
+std::string LocalCloudDir(const std::string& dir);
+
 // Until the log's end, or with `follow` until stdout is closed. kNotFound: there is no local cloud at `dir`.
 Status ShowLocalCloudLog(const LocalCloudLogOptions& options);
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "app/localcloud_fault.h"
 #include "app/localcloud_log.h"
 #include "app/mount.h"
 #include "app/services.h"
@@ -78,6 +79,11 @@ void AddStart(CLI::App& app, StartOptions& options, Action& action) {
   start->add_option("--data-key-max-age", options.data_key_max_age, kDataKeyAgeHelp)
       ->check(DataKeyAge())
       ->capture_default_str();
+  start
+      ->add_option("--unreachable-grace", options.unreachable_grace,
+                   "How long nodes serve on without their KMS")
+      ->check(Duration())
+      ->capture_default_str();
   start->add_option("--postgres-bin", options.postgres_bin, "PostgreSQL's programs")->capture_default_str();
   start->callback([&] {
     options.program = ThisProgram();
@@ -112,17 +118,96 @@ void AddLocalCloudLog(CLI::App& localcloud, LocalCloudLogOptions& options, Actio
   log->callback([&] { action = [&] { return ShowLocalCloudLog(options); }; });
 }
 
+struct FaultFlags {
+  LocalCloudFaultOptions options;
+  std::string kind;
+  std::map<std::string, std::string> durations;  // by flag
+};
+
+// What the flags say of one duration; nothing where the flag is not given.
+Status ReadDuration(const FaultFlags& flags, const std::string& flag, absl::Duration& duration) {
+  const auto given = flags.durations.find(flag);
+  if (given == flags.durations.end() || given->second.empty()) return OkStatus();
+  if (absl::ParseDuration(given->second, &duration)) return OkStatus();
+  return Error(Cause::kInvalidArgument, absl::StrCat(flag, " is a duration such as 500ms, 30s or 5m"));
+}
+
+Status RunFaultAdd(FaultFlags& flags) {
+  localcloud::FaultOrder& order = flags.options.order;
+  KEYHOLD_ASSIGN_OR_RETURN(order.kind, localcloud::FaultFromName(flags.kind));
+  KEYHOLD_RETURN_IF_ERROR(ReadDuration(flags, "--delay", order.delay));
+  KEYHOLD_RETURN_IF_ERROR(ReadDuration(flags, "--retry-after", order.retry_after));
+  KEYHOLD_RETURN_IF_ERROR(ReadDuration(flags, "--for", order.lasts));
+  return AddLocalCloudFault(flags.options);
+}
+
+void AddFaultFilters(CLI::App& add, localcloud::FaultOrder& order) {
+  static const std::map<std::string, localcloud::FaultScope> scopes = {
+      {"keys", localcloud::FaultScope::kKeys},
+      {"identity", localcloud::FaultScope::kIdentity},
+      {"all", localcloud::FaultScope::kAll}};
+  add.add_option("--cloud", order.cloud, "AWS, GCP or AZURE only")
+      ->check(CLI::IsMember({"AWS", "GCP", "AZURE"}));
+  add.add_option("--scope", order.scope, "keys (default): the key services; identity: those of tokens; all")
+      ->transform(CLI::CheckedTransformer(scopes, CLI::ignore_case).description("keys|identity|all"));
+  add.add_option("--key", order.key, "Keys with this in their name only");
+  add.add_option("--caller", order.caller, "Callers with this in their name only");
+  add.add_option("--action", order.action, "Actions with this in their name only: Decrypt, KeyUnwrap");
+  add.add_option("--every", order.every, "Each so-many-th request only");
+  add.add_option("--times", order.times, "End it after so many requests were hit");
+}
+
+constexpr char kFaultExamples[] =
+    "Names are those that keyhold localcloud log shows. Of several faults the oldest decides.\n"
+    "Examples:\n"
+    "  keyhold localcloud fault add unreachable --dir DIR --cloud AWS --for 1m\n"
+    "  keyhold localcloud fault add throttled --dir DIR --key cmek-key --retry-after 5s\n"
+    "  keyhold localcloud fault add latency --delay 800ms --dir DIR --every 3\n"
+    "  keyhold localcloud fault add denied --dir DIR --caller keyhold --action Decrypt --times 10";
+
+void AddLocalCloudFaults(CLI::App& localcloud, FaultFlags& flags, Action& action) {
+  LocalCloudFaultOptions& options = flags.options;
+  CLI::App* fault = localcloud.add_subcommand("fault", "Order faults: outages, refusals, lies");
+  fault->require_subcommand(1);
+  const auto command = [&](const char* name, const char* help) {
+    CLI::App* made = fault->add_subcommand(name, help);
+    made->add_option("--dir", options.dir, "The directory of keyhold start, or of the local cloud")
+        ->required();
+    return made;
+  };
+  CLI::App* add =
+      command("add", "Order a fault; it holds until it ends, is cleared, or the local cloud stops");
+  add->add_option("KIND", flags.kind, "What happens; see below")->required();
+  AddFaultFilters(*add, options.order);
+  add->add_option("--for", flags.durations["--for"], "End it then: 30s");
+  add->add_option("--delay", flags.durations["--delay"], "How late the answer of a latency is: 800ms");
+  add->add_option("--retry-after", flags.durations["--retry-after"],
+                  "What throttled and unavailable ask for; whole seconds");
+  add->add_flag("--json", options.json, "JSON");
+  add->footer(FaultHelp() + kFaultExamples);
+  add->callback([&] { action = [&] { return RunFaultAdd(flags); }; });
+  CLI::App* list = command("list", "The faults that hold, and how often they hit");
+  list->add_flag("--json", options.json, "JSON");
+  list->callback([&] { action = [&] { return ListLocalCloudFaults(options); }; });
+  CLI::App* clear = command("clear", "End a fault, or all");
+  clear->add_option("ID", options.id, "Which one; default: all");
+  clear->callback([&] { action = [&] { return ClearLocalCloudFaults(options); }; });
+}
+
 struct LocalCloudFlags {
   localcloud::Options options;
   LocalCloudLogOptions log;
+  FaultFlags fault;
 };
 
 void AddLocalCloud(CLI::App& app, LocalCloudFlags& flags, Action& action) {
-  CLI::App* command = app.add_subcommand("localcloud", "The local cloud alone, and its access log");
+  CLI::App* command =
+      app.add_subcommand("localcloud", "The local cloud alone, its access log, and its faults");
   command->add_option("--dir", flags.options.dir, "Directory for its state");
   command->add_option("--listen", flags.options.listen, "ADDR:PORT; port 0: a free one")
       ->capture_default_str();
   AddLocalCloudLog(*command, flags.log, action);
+  AddLocalCloudFaults(*command, flags.fault, action);
   command->parse_complete_callback([&, command] {
     if (!command->get_subcommands().empty()) return;
     if (flags.options.dir.empty()) throw CLI::RequiredError("--dir");

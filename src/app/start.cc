@@ -105,7 +105,9 @@ class Starter {
                                                 "--probe-interval",
                                                 options_.probe_interval,
                                                 "--data-key-max-age",
-                                                options_.data_key_max_age};
+                                                options_.data_key_max_age,
+                                                "--unreachable-grace",
+                                                options_.unreachable_grace};
     KEYHOLD_ASSIGN_OR_RETURN(facts_.api, supervisor_.Start(Service("server", arguments)));
     return OkStatus();
   }

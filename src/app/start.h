@@ -14,6 +14,7 @@ struct StartOptions {
   std::string localcloud_listen;  // the same
   std::string probe_interval = "2s";
   std::string data_key_max_age = "720h";
+  std::string unreachable_grace = "15m";
   std::string postgres_bin = "/usr/lib/postgresql/15/bin";
   std::string program;  // this executable, absolute
 };

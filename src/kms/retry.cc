@@ -9,6 +9,9 @@
 namespace keyhold::kms {
 namespace {
 
+// A try that ends so little before the deadline was ended by it: timeouts are whole milliseconds.
+constexpr absl::Duration kCutOff = absl::Milliseconds(5);
+
 // A share in [0, 1) of `most`.
 absl::Duration Jitter(crypto::Random& random, absl::Duration most) {
   std::array<uint8_t, 4> bytes;
@@ -33,9 +36,14 @@ Status Retry(const RetryTools& tools, absl::Duration budget,
              const std::function<TryResult(absl::Duration left)>& attempt) {
   const absl::Time deadline = tools.clock.Now() + budget;
   absl::Duration longest_wait = kFirstBackoff;
+  Status answered;
   while (true) {
     const TryResult result = attempt(deadline - tools.clock.Now());
     if (result.status.ok() || !IsTransient(CauseOf(result.status))) return result.status;
+    // That we ran out of time says less than what the other side said before.
+    const bool cut_off = tools.clock.Now() + kCutOff >= deadline;
+    if (cut_off && !answered.ok() && CauseOf(result.status) == Cause::kKmsUnreachable) return answered;
+    answered = result.status;
     // Full jitter: nodes that lost the KMS together must not come back together.
     const absl::Duration wait = std::max(Jitter(tools.random, longest_wait), result.retry_after);
     if (tools.clock.Now() + wait >= deadline) return result.status;

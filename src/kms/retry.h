@@ -37,9 +37,9 @@ struct TryResult {
   absl::Duration retry_after = absl::ZeroDuration();
 };
 
-// Calls `attempt` with the time that is left of `budget` until it succeeds, fails with a cause that is not
-// transient (IsTransient), or no time is left for another wait and try; the last status is returned. It is
-// called at least once.
+// Calls `attempt`, at least once, with what is left of `budget` until it succeeds, fails with a cause that is
+// not transient (IsTransient), or no time is left for another wait and try. Returns the last status, but that
+// of a try which ran out of time only where there was none before.
 Status Retry(const RetryTools& tools, absl::Duration budget,
              const std::function<TryResult(absl::Duration left)>& attempt);
 

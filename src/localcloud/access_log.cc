@@ -30,6 +30,7 @@ StatusOr<AccessEntry> ParseEntry(const std::string& line) {
   entry.message = Text(json, "message");
   entry.request_id = Text(json, "request_id");
   entry.source = Text(json, "source");
+  entry.fault = Text(json, "fault");
   const auto context = json.find("encryption_context");
   if (context != json.end() && context->is_object()) {
     for (const auto& [name, value] : context->items())
@@ -58,6 +59,7 @@ Status AccessLog::Append(const AccessEntry& entry) {
       {"encryption_context", entry.encryption_context},
       {"request_id", entry.request_id},
       {"source", entry.source}};
+  if (!entry.fault.empty()) line["fault"] = entry.fault;
   std::string text = line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   std::lock_guard lock(mutex_);
   ssize_t written = write(fd_, text.data(), text.size());

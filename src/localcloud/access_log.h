@@ -1,8 +1,9 @@
 // The access log: one JSON object per line and request, appended, never rewritten.
 //
 // Fields: time (RFC 3339, UTC), service, principal, action, key, outcome ("OK" or the cloud's error type),
-// message, encryption_context, request_id, source. No plaintext, ciphertext or credential is ever in it. Safe
-// to use from any thread; the lines of one process never mix.
+// message, encryption_context, request_id, source; fault, where one that was ordered hit the request. No
+// plaintext, ciphertext or credential is ever in it. Safe to use from any thread; the lines of one process
+// never mix.
 #pragma once
 
 #include <map>
@@ -15,9 +16,10 @@
 
 namespace keyhold::localcloud {
 
+// Filled in as a request gets on; written when it is answered, whatever the outcome.
 struct AccessEntry {
   absl::Time time;
-  std::string service, principal, action, key, outcome, message, request_id, source;
+  std::string service, principal, action, key, outcome, message, request_id, source, fault;
   std::map<std::string, std::string> encryption_context;
 };
 

@@ -48,6 +48,19 @@ bool Connection::WaitForRequest(milliseconds idle) {
   return Wait(POLLIN);
 }
 
+void Connection::Linger(milliseconds at_most) {
+  const auto start = steady_clock::now();
+  const auto end = start + at_most;
+  int gone = 0;
+  while (gone == 0 && steady_clock::now() < end) {
+    const auto left = std::chrono::ceil<milliseconds>(end - steady_clock::now()).count();
+    pollfd entry{socket_, POLLRDHUP, 0};
+    gone = poll(&entry, 1, static_cast<int>(std::min<int64_t>(left, 60000)));
+    if (gone < 0 && errno == EINTR) gone = 0;
+  }
+  deadline_ += steady_clock::now() - start;
+}
+
 void Connection::StartRequest(milliseconds deadline, size_t limit) {
   deadline_ = steady_clock::now() + deadline;
   allowance_ = limit;

@@ -43,6 +43,9 @@ class Connection {
   // Serves TLS from now on. kUnavailable when the handshake fails; the message says why.
   Status StartTls(SSL_CTX* context);
 
+  // Waits until the client has gone, Interrupt() was called or `at_most` is over; the deadline waits with it.
+  void Linger(std::chrono::milliseconds at_most);
+
   // Makes every wait of this connection end. From any thread.
   void Interrupt() const;
 

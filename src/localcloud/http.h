@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
+
 namespace keyhold::localcloud {
 
 // Names in lower case, in the order of arrival; a name may come more than once.
@@ -24,11 +26,22 @@ struct HttpRequest {
   const std::string* Header(std::string_view name) const;
 };
 
+// How much of a response reaches the client; what is less than all is a fault that was ordered (fault.h).
+enum class Delivery {
+  kWhole,
+  kNone,   // closed without a byte
+  kHang,   // not a byte, until the client goes away
+  kCut,    // closed after half of the body
+  kStall,  // half of the body, until the client goes away
+};
+
 struct HttpResponse {
   int status = 200;
   std::string content_type;
   HttpHeaders headers;
   std::string body;
+  absl::Duration delay = absl::ZeroDuration();  // before anything of it is sent
+  Delivery delivery = Delivery::kWhole;
 };
 
 // Called by many threads at once.

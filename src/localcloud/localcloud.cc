@@ -17,6 +17,7 @@
 #include "localcloud/certificate_authority.h"
 #include "localcloud/database.h"
 #include "localcloud/directory.h"
+#include "localcloud/fault_control.h"
 #include "localcloud/gcp/accounts.h"
 #include "localcloud/gcp/front.h"
 #include "localcloud/proxy.h"
@@ -33,8 +34,8 @@ constexpr std::chrono::minutes kSweepInterval{1};
 // Members in the order in which they stand on each other.
 class LocalCloud::Impl {
  public:
-  Impl(Directory directory, crypto::SecretBytes key, crypto::Random& random)
-      : directory(std::move(directory)), vault(std::move(key), random) {}
+  Impl(Directory directory, crypto::SecretBytes key, Clock& clock, crypto::Random& random)
+      : directory(std::move(directory)), vault(std::move(key), random), faults(clock) {}
 
   void StartSweeping() {
     sweeper = std::jthread([this](const std::stop_token& stop) {
@@ -63,6 +64,7 @@ class LocalCloud::Impl {
 
   Directory directory;
   Vault vault;
+  FaultGate faults;
   std::unique_ptr<CertificateAuthority> authority;
   std::unique_ptr<Database> database;
   std::unique_ptr<AccessLog> log;
@@ -70,6 +72,7 @@ class LocalCloud::Impl {
   std::unique_ptr<gcp::Front> gcp;
   std::unique_ptr<azure::Front> azure;
   std::unique_ptr<Proxy> proxy;
+  std::unique_ptr<FaultControl> control;
   std::jthread sweeper;
   uint16_t port = 0;
 };
@@ -92,7 +95,7 @@ StatusOr<std::unique_ptr<LocalCloud>> LocalCloud::Start(Options options, Clock& 
   KEYHOLD_RETURN_IF_ERROR(crypto::InitSecretMemory());
   KEYHOLD_ASSIGN_OR_RETURN(Directory directory, Directory::Open(options.dir));
   KEYHOLD_ASSIGN_OR_RETURN(crypto::SecretBytes key, directory.ReadOrMakeKey("hsm.key", random));
-  auto impl = std::make_unique<Impl>(std::move(directory), std::move(key), random);
+  auto impl = std::make_unique<Impl>(std::move(directory), std::move(key), clock, random);
   // Clients check certificates by the machine's clock, whatever `clock` says.
   KEYHOLD_ASSIGN_OR_RETURN(impl->authority,
                            CertificateAuthority::Open(impl->directory, SystemClock(), random));
@@ -103,13 +106,15 @@ StatusOr<std::unique_ptr<LocalCloud>> LocalCloud::Start(Options options, Clock& 
   KEYHOLD_RETURN_IF_ERROR(
       Annotate(WriteAccounts(*impl->database, impl->vault, impl->directory, clock.Now()),
                "cannot read the accounts; hsm.key and cloud.db must be of one local cloud"));
-  impl->aws = std::make_unique<aws::Front>(*impl->database, impl->vault, *impl->log, clock);
-  impl->gcp = std::make_unique<gcp::Front>(*impl->database, impl->vault, *impl->log, clock);
-  impl->azure = std::make_unique<azure::Front>(*impl->database, impl->vault, *impl->log, clock);
+  const FrontParts parts{*impl->database, impl->vault, *impl->log, clock, impl->faults};
+  impl->aws = std::make_unique<aws::Front>(parts);
+  impl->gcp = std::make_unique<gcp::Front>(parts);
+  impl->azure = std::make_unique<azure::Front>(parts);
   KEYHOLD_RETURN_IF_ERROR(impl->Sweep());
   Route route = [impl = impl.get()](const std::string& host) { return impl->Route(host); };
   KEYHOLD_ASSIGN_OR_RETURN(impl->proxy, Proxy::Start(options.listen, std::move(route), *impl->authority));
   impl->port = impl->proxy->port();
+  KEYHOLD_ASSIGN_OR_RETURN(impl->control, FaultControl::Start(impl->directory.File("."), impl->faults));
   impl->StartSweeping();
   return std::unique_ptr<LocalCloud>(new LocalCloud(std::move(impl)));
 }
@@ -125,6 +130,7 @@ uint16_t LocalCloud::port() const { return impl_->port; }
 
 Status LocalCloud::Stop() {
   if (!impl_->proxy) return OkStatus();
+  impl_->control.reset();
   impl_->proxy->Stop();
   impl_->proxy.reset();
   impl_->sweeper = std::jthread();
@@ -132,10 +138,6 @@ Status LocalCloud::Stop() {
   return OkStatus();
 }
 
-void LocalCloud::SetFault(std::optional<Fault> fault) {
-  impl_->aws->SetFault(fault);
-  impl_->gcp->SetFault(fault);
-  impl_->azure->SetFault(std::move(fault));
-}
+FaultGate& LocalCloud::faults() { return impl_->faults; }
 
 }  // namespace keyhold::localcloud

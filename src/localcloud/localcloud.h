@@ -20,12 +20,12 @@
 //   platform/gcp-key.json     the platform's service account's key file (0600)
 //   platform/azure-client.pem the platform application's certificate and key (0600)
 //   access.log                one JSON object per request: time, principal, action, key, outcome (0600)
+//   control.sock              where faults are ordered, while it runs (0600)
 //   cloud.db, hsm.key, ca.key state, the key that seals key material in it, and the CA's key (0600)
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -39,12 +39,7 @@ struct Options {
   std::string listen = "127.0.0.1:0";  // ADDR:PORT; port 0 takes a free one, see port()
 };
 
-// What a test makes every KMS request answer, instead of serving it: an outage, or throttling.
-struct Fault {
-  int http_status = 500;
-  std::string type;  // the cloud's error type: "ThrottlingException", "RESOURCE_EXHAUSTED"
-  std::string message;
-};
+class FaultGate;
 
 // A running local cloud. Safe to use from any thread.
 class LocalCloud {
@@ -64,8 +59,8 @@ class LocalCloud {
   // Ends every connection and closes the state. What was acknowledged is on the disk. Idempotent.
   Status Stop();
 
-  // For tests in this process: from now on every KMS request is answered with `fault`; none ends it.
-  void SetFault(std::optional<Fault> fault);
+  // Where faults are ordered (fault_gate.h); other processes do so by control.sock (fault_control.h).
+  FaultGate& faults();
 
  private:
   class Impl;

@@ -23,7 +23,7 @@ constexpr char kHeading[] =
 bool Wanted(const AccessEntry& entry, const LogQuery& query) {
   return (query.cloud.empty() || query.cloud == CloudName(CloudOf(entry))) &&
          absl::StrContains(entry.key, query.key) && absl::StrContains(entry.principal, query.caller) &&
-         !(query.failed && entry.outcome == "OK");
+         !(query.failed && entry.outcome == "OK" && entry.fault.empty());
 }
 
 // What tells names of one kind apart is at their end.
@@ -36,7 +36,8 @@ std::string Row(const AccessEntry& entry) {
   return absl::StrFormat("%-20s %-5s %-24s %-28s %-36s %s",
                          absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", entry.time, absl::UTCTimeZone()),
                          CloudName(CloudOf(entry)), Tail(entry.principal, 24), Tail(entry.action, 28),
-                         Tail(entry.key, 36), entry.outcome);
+                         Tail(entry.key, 36),
+                         entry.fault.empty() ? entry.outcome : entry.outcome + "; fault: " + entry.fault);
 }
 
 std::string Shown(const AccessEntry& entry, const std::string& line, LogShape shape) {

@@ -17,6 +17,9 @@
 namespace keyhold::localcloud {
 namespace {
 
+// A client that waits longer for an answer that was ordered never to come has waited long enough.
+constexpr std::chrono::hours kLongestHang{1};
+
 // The HTTP library's view of a connection.
 class ConnectionStream : public httplib::Stream {
  public:
@@ -112,9 +115,26 @@ HttpRequest RequestFrom(const httplib::Request& in, const std::string& host) {
   return out;
 }
 
-void Answer(const HttpResponse& from, httplib::Response& to) {
+// Sends the first half of `body`, and no more.
+void AnswerHalf(const HttpResponse& from, Connection& connection, httplib::Response& to) {
+  to.set_content_provider(
+      from.body.size(), from.content_type,
+      [&connection, stall = from.delivery == Delivery::kStall,
+       half = from.body.substr(0, from.body.size() / 2)](size_t, size_t, httplib::DataSink& sink) {
+        sink.write(half.data(), half.size());
+        if (stall) connection.Linger(kLongestHang);
+        connection.Interrupt();
+        return false;
+      });
+}
+
+void Answer(const HttpResponse& from, Connection& connection, httplib::Response& to) {
+  if (from.delay > absl::ZeroDuration()) connection.Linger(absl::ToChronoMilliseconds(from.delay));
+  if (from.delivery == Delivery::kHang) connection.Linger(kLongestHang);
+  if (from.delivery == Delivery::kHang || from.delivery == Delivery::kNone) return connection.Interrupt();
   to.status = from.status;
   for (const auto& [name, value] : from.headers) to.set_header(name, value);
+  if (from.delivery != Delivery::kWhole) return AnswerHalf(from, connection, to);
   to.set_content(from.body, from.content_type);
 }
 
@@ -177,6 +197,7 @@ class Proxy::Server : public httplib::Server {
   struct Tunnel {
     std::string host;
     HttpHandler handler;
+    Connection& connection;
   };
 
   void RouteAllMethods() {
@@ -191,10 +212,10 @@ class Proxy::Server : public httplib::Server {
         if (out.status < 400) out.status = 400;
         return;
       }
-      Answer(tunnel_->handler(request), out);
+      Answer(tunnel_->handler(request), tunnel_->connection, out);
     };
     auto without_body = [](const httplib::Request& in, httplib::Response& out) {
-      Answer(tunnel_->handler(RequestFrom(in, tunnel_->host)), out);
+      Answer(tunnel_->handler(RequestFrom(in, tunnel_->host)), tunnel_->connection, out);
     };
     Get(".*", without_body);
     Options(".*", without_body);
@@ -233,7 +254,7 @@ class Proxy::Server : public httplib::Server {
       Refuse(connection, CauseOf(target.status()) == Cause::kUnimplemented ? 405 : 400, target.status());
       return std::nullopt;
     }
-    Tunnel tunnel{target->host, target->port == 443 ? route_(target->host) : HttpHandler()};
+    Tunnel tunnel{target->host, target->port == 443 ? route_(target->host) : HttpHandler(), connection};
     if (!tunnel.handler) {
       Refuse(connection, 403,
              Error(Cause::kPermissionDenied,

@@ -22,7 +22,7 @@ struct ProxyLimits {
   std::chrono::milliseconds request{30000};
   std::chrono::milliseconds idle{120000};
   size_t head = 64 << 10;
-  size_t connections = 256;
+  size_t connections = 2048;  // one thread each; one per node that probes
 };
 
 // Safe to use from any thread.

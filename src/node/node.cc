@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
@@ -42,6 +43,13 @@ constexpr absl::Duration kLookBudget = absl::Seconds(2);
 constexpr absl::Duration kLogAgain = absl::Minutes(1);
 
 bool IsKmsCause(Cause cause) { return CauseName(cause).rfind("KMS_", 0) == 0; }
+
+// In [0, 1).
+double Share(crypto::Random& random) {
+  std::array<uint8_t, 2> bytes;
+  random.Fill(bytes);
+  return (256.0 * bytes[0] + bytes[1]) / 65536.0;
+}
 
 // When the KMS will destroy the key; InfiniteFuture: never, or it does not say.
 absl::Time DeletionOf(kms::KmsProvider& provider, const wire::KeySpec& key) {
@@ -291,9 +299,9 @@ ProbeTiming Running::Timing() {
 
 // Nodes that lost their KMS together must not come back to it together.
 void Running::ProbeIn(absl::Duration wait) {
-  const double jitter = 0.95 + 0.1 * (static_cast<double>(board_.Now().version % 97) / 97.0);
+  const absl::Duration jittered = wait * (0.95 + 0.1 * Share(parts_.random));
   const std::lock_guard lock(mutex_);
-  next_probe_ = parts_.clock.Now() + wait * jitter;
+  next_probe_ = parts_.clock.Now() + jittered;
 }
 
 // What does not wait for the probe, the most urgent first. mutex_ is held.
@@ -426,7 +434,8 @@ void Running::TakeIn(std::shared_ptr<Opened> opened) {
   revoke_told_ = false;
   key_watch_.Reset();
   reopening_.NoteOpened(parts_.clock.Now());
-  ProbeIn(Timing().interval);
+  // Nodes that were opened together spread over the interval at once.
+  ProbeIn(Timing().interval * Share(parts_.random));
   if (const auto info = opened_->GetInfo(); info.ok()) {
     Remember(*info, [&](Memory& memory) {
       memory.store_generation = std::max(memory.store_generation, opened_->generation());

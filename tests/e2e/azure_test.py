@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import unittest
 
 from harness import BIN, Cluster, host, setUpModule, tearDownModule  # noqa: F401
@@ -138,6 +139,35 @@ class Azure(unittest.TestCase):
             self.assertIn('"KeyUnwrap"', log)
             self.assertIn('KeyDisabled', log)
         cluster.delete()
+
+    @unittest.skipUnless(shutil.which('az'), 'az is not installed')
+    def test_az(self):
+        """The vendor's command line: a key's life by `az rest`, the vault's policies by `az keyvault`."""
+        vault = Vault()
+        env = {**host.env, 'AZURE_CONFIG_DIR': str(host.dir / 'az'), 'AZURE_CORE_COLLECT_TELEMETRY': 'false'}
+
+        def az(*words, ok=True):
+            done = subprocess.run(['az', *words], env=env, capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode == 0, ok, f'{words}: {done.stderr}')
+            return done.stdout.strip() if ok else done.stderr
+
+        def rest(method, path, body=None, **more):
+            return az('rest', '--method', method, '--url', f'{vault.url}{path}?api-version=7.4', '--resource', 'https://vault.azure.net',
+                      '--query', 'key.kid', '-o', 'tsv', *(['--body', json.dumps(body)] if body else []), **more)
+
+        az('login', '--service-principal', '-u', env['AZURE_CLIENT_ID'], '-p', env['AZURE_CLIENT_SECRET'], '--tenant',
+           env['AZURE_TENANT_ID'])
+        az('keyvault', 'set-policy', '--name', vault.name, '--object-id', env['KEYHOLD_AZURE_PRINCIPAL_ID'], '--key-permissions',
+           'get', 'wrapKey', 'unwrapKey')
+        first = rest('post', '/keys/by-az/create', {'kty': 'RSA', 'key_size': 2048})
+        self.assertEqual(rest('patch', '/keys/by-az', {'attributes': {'enabled': False}}), first)
+        self.assertNotEqual(rest('post', '/keys/by-az/rotate'), first)
+        rest('delete', '/keys/by-az')
+        self.assertIn('KeyNotFound', rest('get', '/keys/by-az', ok=False))
+        rest('post', '/deletedkeys/by-az/recover')
+        policies = az('rest', '--method', 'get', '--url', f'https://management.azure.com{vault.id}?api-version=2022-07-01',
+                      '--query', 'properties.accessPolicies[].objectId', '-o', 'tsv')
+        self.assertIn(env['KEYHOLD_AZURE_PRINCIPAL_ID'], policies)
 
     def test_vendor_sdk(self):
         modules = os.environ.get('KEYHOLD_NODE_MODULES')

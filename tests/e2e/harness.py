@@ -29,8 +29,8 @@ class Host:
         self.config = self.dir / 'home'
         self.env = {}
 
-    def start(self):
-        subprocess.run([BIN / 'keyhold', 'start', '--dir', self.dir / 'kh', '--background', '--probe-interval', '2s'],
+    def start(self, *more):
+        subprocess.run([BIN / 'keyhold', 'start', '--dir', self.dir / 'kh', '--background', '--probe-interval', '2s', *more],
                        check=True, timeout=120)
         text = subprocess.run(['bash', '-c', f'set -a; . {self.dir}/kh/env.sh; env -0'], check=True, capture_output=True,
                               text=True).stdout

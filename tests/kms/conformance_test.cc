@@ -1,193 +1,14 @@
-// What every KMS must do, run against each: the platform's own key, AWS KMS over a scripted transport, and
-// AWS KMS and Google's Cloud KMS in the local cloud, over the real proxy and TLS, as the platform's principal
-// and as the customer's role or account.
+// What every KMS must do, run against each (worlds.h).
 #include <thread>
 
 #include "absl/strings/match.h"
 #include "kms/azure/wrap_record.h"
-#include "kms/platform_key.h"
-#include "tests/kms/fake_azure.h"
-#include "tests/kms/fixture.h"
-#include "tests/kms/gcp_world.h"
-#include "tests/localcloud/azure_client.h"
-#include "tests/localcloud/test_cloud.h"
+#include "tests/kms/worlds.h"
 
 namespace keyhold::kms {
 namespace {
 
 using ::testing::HasSubstr;
-
-// A place where keys are, and one of them.
-class World {
- public:
-  virtual ~World() = default;
-  virtual Kms& Key() = 0;
-  virtual std::string Region() const { return "us-east-1"; }
-  virtual size_t LargestSecret() const { return kMaxSecretSize; }
-  virtual std::string Usage() const { return "ENCRYPT_DECRYPT"; }
-};
-
-class PlatformWorld final : public World {
- public:
-  Kms& Key() override { return *kms_; }
-
- private:
-  testing::TempDir dir_;
-  const std::unique_ptr<Kms> kms_ =
-      *OpenPlatformKey(SystemPosix(), dir_.File("key"), crypto::SystemRandom(), IfMissing::kCreate);
-};
-
-class ScriptedWorld final : public World {
- public:
-  Kms& Key() override { return *kms_; }
-
- private:
-  testing::FakeAws aws_;
-  const std::unique_ptr<KmsProvider> provider_ =
-      NewProvider({{{"AWS_ACCESS_KEY_ID", "A"}, {"AWS_SECRET_ACCESS_KEY", "S"}},
-                   "",
-                   "org-1",
-                   SystemPosix(),
-                   SystemClock(),
-                   crypto::SystemRandom(),
-                   SystemSleeper()},
-                  aws_);
-  const std::unique_ptr<Kms> kms_ = *provider_->Open({KeyType::kAwsKms, testing::FakeAws::kKey, ""});
-};
-
-localcloud::Json Statement(const std::string& principal,
-                           const std::vector<std::string>& actions = {
-                               "kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"}) {
-  return {{"Effect", "Allow"}, {"Principal", {{"AWS", principal}}}, {"Action", actions}, {"Resource", "*"}};
-}
-
-class LocalCloudWorld : public World {
- public:
-  explicit LocalCloudWorld(bool as_role = false) : as_role_(as_role) {
-    if (as_role) MakeRole();
-    Must(cloud.Grant(key, Statement(principal())));
-    provider_ = *NewProvider({{{"AWS_SHARED_CREDENTIALS_FILE", cloud.File("platform/aws-credentials")},
-                               {"HTTPS_PROXY", "http://127.0.0.1:" + std::to_string(cloud.cloud().port())},
-                               {"AWS_CA_BUNDLE", cloud.File("ca.pem")}},
-                              "",
-                              "org-1",
-                              SystemPosix(),
-                              SystemClock(),
-                              crypto::SystemRandom(),
-                              SystemSleeper()});
-    kms_ = *provider_->Open({KeyType::kAwsKms, key, as_role ? principal() : ""});
-  }
-
-  Kms& Key() override { return *kms_; }
-  KmsProvider& provider() { return *provider_; }
-  std::string principal() const {
-    return as_role_ ? "arn:aws:iam::" + cloud.customer_account() + ":role/cmek" : cloud.platform_arn();
-  }
-  void Customer(const std::string& operation, localcloud::Json in = localcloud::Json::object()) {
-    in["KeyId"] = key;
-    Must(cloud.Customer().Kms(operation, in));
-  }
-
-  localcloud::TestCloud cloud;
-  const std::string key = cloud.NewKey();
-
- protected:
-  static void Must(const localcloud::Answer& answer) { ASSERT_TRUE(answer.ok()) << answer.text; }
-
- private:
-  void MakeRole() {
-    const localcloud::Json trust = {{"Version", "2012-10-17"},
-                                    {"Statement",
-                                     {{{"Effect", "Allow"},
-                                       {"Principal", {{"AWS", cloud.platform_arn()}}},
-                                       {"Action", "sts:AssumeRole"},
-                                       {"Condition", {{"StringEquals", {{"sts:ExternalId", "org-1"}}}}}}}}};
-    Must(cloud.Customer().Iam("CreateRole",
-                              {{"RoleName", "cmek"}, {"AssumeRolePolicyDocument", trust.dump()}}));
-  }
-
-  const bool as_role_;
-  std::unique_ptr<KmsProvider> provider_;
-  std::unique_ptr<Kms> kms_;
-};
-
-class GcpLocalCloudWorld final : public World {
- public:
-  explicit GcpLocalCloudWorld(bool impersonating = false) : world_(impersonating) {}
-  Kms& Key() override { return world_.Key(); }
-  std::string Region() const override { return "us-east1"; }
-
- private:
-  GcpWorld world_;
-};
-
-class AzureWorld : public World {
- public:
-  std::string Region() const override { return "eastus"; }
-  std::string Usage() const override { return "encrypt,decrypt,sign,verify,wrapKey,unwrapKey"; }
-  size_t LargestSecret() const override { return azure::kMaxWrappable; }
-};
-
-class ScriptedAzureWorld final : public AzureWorld {
- public:
-  Kms& Key() override { return *kms_; }
-  std::string Usage() const override { return "encrypt,decrypt,wrapKey,unwrapKey"; }
-
- private:
-  testing::FakeAzure azure_;
-  const std::unique_ptr<KmsProvider> provider_ =
-      NewProvider({{{"AZURE_TENANT_ID", testing::FakeAzure::kTenant},
-                    {"AZURE_CLIENT_ID", "c"},
-                    {"AZURE_CLIENT_SECRET", "s"}},
-                   "",
-                   "",
-                   SystemPosix(),
-                   SystemClock(),
-                   crypto::SystemRandom(),
-                   SystemSleeper()},
-                  azure_);
-  const std::unique_ptr<Kms> kms_ = *provider_->Open({KeyType::kAzureKeyVault, testing::FakeAzure::kKey, ""});
-};
-
-class LocalAzureWorld final : public AzureWorld {
- public:
-  // With a version in the URI, or for the newest.
-  explicit LocalAzureWorld(bool pinned = false) {
-    Must(customer.Grant({"get", "wrapKey", "unwrapKey"}));
-    const auto made = customer.Vault("POST", "/keys/cmek/create", {{"kty", "RSA"}, {"key_size", 2048}});
-    Must(made);
-    provider_ = NewProviderWith({{"AZURE_CLIENT_CERTIFICATE_PATH", cloud.File("platform/azure-client.pem")}});
-    const std::string uri = pinned ? made.body["key"]["kid"].get<std::string>() : customer.KeyUri("cmek");
-    kms_ = *provider_->Open({KeyType::kAzureKeyVault, uri, ""});
-  }
-
-  std::unique_ptr<KmsProvider> NewProviderWith(Environment environment) {
-    environment.merge(Environment{{"AZURE_TENANT_ID", customer.principal()["tenant_id"]},
-                                  {"AZURE_CLIENT_ID", customer.principal()["client_id"]},
-                                  {"HTTPS_PROXY", "http://127.0.0.1:" + std::to_string(cloud.cloud().port())},
-                                  {"AWS_CA_BUNDLE", cloud.File("ca.pem")}});
-    return *NewProvider(
-        {environment, "", "", SystemPosix(), SystemClock(), crypto::SystemRandom(), SystemSleeper()});
-  }
-
-  Kms& Key() override { return *kms_; }
-  KmsProvider& provider() { return *provider_; }
-  static void Must(const localcloud::AzureAnswer& answer) { ASSERT_TRUE(answer.ok()) << answer.text; }
-
-  localcloud::TestCloud cloud;
-  const localcloud::AzureClient customer{cloud};
-
- private:
-  std::unique_ptr<KmsProvider> provider_;
-  std::unique_ptr<Kms> kms_;
-};
-
-struct WorldParam {
-  const char* name;
-  std::function<std::unique_ptr<World>()> make;
-};
-
-void PrintTo(const WorldParam& world, std::ostream* out) { *out << world.name; }
 
 class Conformance : public ::testing::TestWithParam<WorldParam> {
  protected:
@@ -387,29 +208,23 @@ TEST_F(CustomersKey, AnotherKeysWrapDoesNotOpen) {
 }
 
 TEST_F(CustomersKey, OutagesAreToldApartFromRefusals) {
-  world_->cloud.cloud().SetFault(localcloud::Fault{400, "ThrottlingException", "Rate exceeded"});
+  world_->cloud.cloud().faults().ClearAll();
+  ASSERT_TRUE(world_->cloud.cloud().faults().Add({localcloud::FaultKind::kThrottled}).ok());
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsThrottled);
-  world_->cloud.cloud().SetFault(localcloud::Fault{503, "ServiceUnavailable", "down"});
+  world_->cloud.cloud().faults().ClearAll();
+  ASSERT_TRUE(world_->cloud.cloud().faults().Add({localcloud::FaultKind::kUnavailable}).ok());
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsUnreachable);
-  world_->cloud.cloud().SetFault(std::nullopt);
+  world_->cloud.cloud().faults().ClearAll();
   EXPECT_TRUE(Unwrap().ok());
   world_->cloud.Stop();
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsUnreachable);
 }
 
 TEST_F(CustomersKey, WrongCredentialsAreOurs) {
-  const auto provider =
-      NewProvider({{{"AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"},
-                    {"AWS_SECRET_ACCESS_KEY", "wrong"},
-                    {"HTTPS_PROXY", "http://127.0.0.1:" + std::to_string(world_->cloud.cloud().port())},
-                    {"AWS_CA_BUNDLE", world_->cloud.File("ca.pem")}},
-                   "",
-                   "",
-                   SystemPosix(),
-                   SystemClock(),
-                   crypto::SystemRandom(),
-                   SystemSleeper()});
-  const auto kms = (*provider)->Open({KeyType::kAwsKms, world_->key, ""});
+  const auto provider = world_->NewProviderWith({{"AWS_SHARED_CREDENTIALS_FILE", ""},
+                                                 {"AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"},
+                                                 {"AWS_SECRET_ACCESS_KEY", "wrong"}});
+  const auto kms = provider->Open({KeyType::kAwsKms, world_->key, ""});
   EXPECT_EQ(CauseOf((*kms)->Unwrap(crypto::AsBytes(wrapped_), context_, kBudget).status()),
             Cause::kKmsBadCredentials);
 }
@@ -512,18 +327,21 @@ TEST_F(CustomersVault, OfAnotherRegionIsRefused) {
 }
 
 TEST_F(CustomersVault, OutagesAreToldApartFromRefusals) {
-  world_->cloud.cloud().SetFault(localcloud::Fault{429, "Throttled", "Too many requests"});
+  world_->cloud.cloud().faults().ClearAll();
+  ASSERT_TRUE(world_->cloud.cloud().faults().Add({localcloud::FaultKind::kThrottled}).ok());
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsThrottled);
-  world_->cloud.cloud().SetFault(localcloud::Fault{503, "ServiceUnavailable", "down"});
+  world_->cloud.cloud().faults().ClearAll();
+  ASSERT_TRUE(world_->cloud.cloud().faults().Add({localcloud::FaultKind::kUnavailable}).ok());
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsUnreachable);
-  world_->cloud.cloud().SetFault(std::nullopt);
+  world_->cloud.cloud().faults().ClearAll();
   EXPECT_TRUE(Unwrap().ok());
   world_->cloud.Stop();
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsUnreachable);
 }
 
 TEST_F(CustomersVault, WrongCredentialsAreOurs) {
-  const auto provider = world_->NewProviderWith({{"AZURE_CLIENT_SECRET", "wrong"}});
+  const auto provider =
+      world_->NewProviderWith({{"AZURE_CLIENT_CERTIFICATE_PATH", ""}, {"AZURE_CLIENT_SECRET", "wrong"}});
   const auto kms = provider->Open({KeyType::kAzureKeyVault, world_->customer.KeyUri("cmek"), ""});
   EXPECT_EQ(CauseOf((*kms)->Unwrap(crypto::AsBytes(wrapped_), context_, kBudget).status()),
             Cause::kKmsBadCredentials);

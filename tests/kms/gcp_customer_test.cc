@@ -1,6 +1,7 @@
 // What a customer does to a key in Google Cloud, and what Keyhold makes of it.
 #include <fstream>
 
+#include "localcloud/fault_gate.h"
 #include "tests/kms/fixture.h"
 #include "tests/kms/gcp_world.h"
 
@@ -99,11 +100,13 @@ TEST_F(GcpCustomersKey, ThatIsNotThereIsNoUsableKey) {
 }
 
 TEST_F(GcpCustomersKey, OutagesAreToldApartFromRefusals) {
-  world_.cloud().cloud().SetFault(localcloud::Fault{429, "RESOURCE_EXHAUSTED", "Quota exceeded"});
+  world_.cloud().cloud().faults().ClearAll();
+  ASSERT_TRUE(world_.cloud().cloud().faults().Add({localcloud::FaultKind::kThrottled}).ok());
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsThrottled);
-  world_.cloud().cloud().SetFault(localcloud::Fault{503, "UNAVAILABLE", "The service is unavailable."});
+  world_.cloud().cloud().faults().ClearAll();
+  ASSERT_TRUE(world_.cloud().cloud().faults().Add({localcloud::FaultKind::kUnavailable}).ok());
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsUnreachable);
-  world_.cloud().cloud().SetFault(std::nullopt);
+  world_.cloud().cloud().faults().ClearAll();
   EXPECT_TRUE(Unwrap().ok());
   world_.cloud().Stop();
   EXPECT_EQ(CauseOf(Unwrap(absl::Milliseconds(300))), Cause::kKmsUnreachable);

@@ -58,5 +58,16 @@ TEST_F(Retries, NeverOutlastTheBudget) {
   EXPECT_EQ(left[0], absl::Seconds(10));
 }
 
+TEST_F(Retries, TellWhatWasAnsweredRatherThanThatTimeRanOut) {
+  int calls = 0;
+  const Status status = Retry(tools_, absl::Seconds(1), [&](absl::Duration left) -> TryResult {
+    if (++calls == 1) return {Error(Cause::kKmsThrottled, "x")};
+    clock_.Advance(left);
+    return {Error(Cause::kKmsUnreachable, "timed out")};
+  });
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(CauseOf(status), Cause::kKmsThrottled);
+}
+
 }  // namespace
 }  // namespace keyhold::kms

@@ -434,16 +434,6 @@ TEST_F(KmsTest, ADryRunChangesNothing) {
   EXPECT_EQ(Call("ListKeys", Json::object()).body["Keys"].size(), 1u);
 }
 
-TEST_F(KmsTest, AFaultAnswersEveryRequestUntilItIsTakenAway) {
-  std::string key = cloud.NewKey();
-  cloud.cloud().SetFault(Fault{400, "ThrottlingException", "Rate exceeded"});
-  EXPECT_EQ(Call("DescribeKey", {{"KeyId", key}}).type, "ThrottlingException");
-  cloud.cloud().SetFault(Fault{503, "ServiceUnavailable", "down"});
-  EXPECT_EQ(Call("DescribeKey", {{"KeyId", key}}).status, 503);
-  cloud.cloud().SetFault(std::nullopt);
-  EXPECT_TRUE(Call("DescribeKey", {{"KeyId", key}}).ok());
-}
-
 TEST_F(KmsTest, TheAccessLogTellsWhoDidWhat) {
   std::string key = cloud.NewKey();
   Encrypt(key, "never in the log", {{"cluster", "c1"}});

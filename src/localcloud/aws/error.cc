@@ -40,6 +40,7 @@ constexpr Entry kEntries[] = {
     {"DisabledException", Cause::kKmsDisabled, "", 400},
     {"KMSInvalidStateException", Cause::kFailedPrecondition, "", 400},
     {"ThrottlingException", Cause::kKmsThrottled, "Throttling", 400},
+    {"DependencyTimeoutException", Cause::kUnavailable, "ServiceUnavailable", 503, 503},
     {"KMSInternalException", Cause::kInternal, "InternalFailure", 500, 500},
 };
 

@@ -1,7 +1,5 @@
 #include "localcloud/aws/front.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "localcloud/aws/authenticate.h"
 #include "localcloud/aws/error.h"
+#include "localcloud/aws/fault_error.h"
 #include "localcloud/aws/iam.h"
 #include "localcloud/aws/kms/kms.h"
 #include "localcloud/aws/query.h"
@@ -124,72 +123,44 @@ HttpHandler Front::HandlerFor(const std::string& host) {
   return [this, endpoint = *endpoint](const HttpRequest& request) { return Handle(endpoint, request); };
 }
 
-void Front::SetFault(std::optional<Fault> fault) {
-  std::lock_guard lock(mutex_);
-  fault_ = std::move(fault);
-}
-
 Status Front::Sweep() {
-  return database_.Transact([this](soci::session& sql) { return SweepKms(sql, vault_, clock_.Now()); });
+  return parts_.database.Transact(
+      [this](soci::session& sql) { return SweepKms(sql, parts_.vault, parts_.clock.Now()); });
 }
 
-StatusOr<std::string> Front::Serve(const Endpoint& endpoint, const HttpRequest& request,
-                                   AccessRecord& record) {
+StatusOr<std::string> Front::Serve(const Endpoint& endpoint, const HttpRequest& request, AccessEntry& record,
+                                   FaultHit& hit) {
   KEYHOLD_RETURN_IF_ERROR(Sweep());
   std::string body;
-  Status status = database_.Transact([&](soci::session& sql) -> Status {
-    IdentityStore identities(sql, vault_);
-    absl::Time now = clock_.Now();
-    KEYHOLD_ASSIGN_OR_RETURN(Principal principal, Authenticate(request, endpoint, identities, vault_, now));
+  const auto serve = [&](soci::session& sql) -> Status {
+    IdentityStore identities(sql, parts_.vault);
+    const absl::Time now = parts_.clock.Now();
+    KEYHOLD_ASSIGN_OR_RETURN(Principal principal,
+                             Authenticate(request, endpoint, identities, parts_.vault, now));
     record.principal = principal.arn;
-    Call call{endpoint, std::move(principal), now, sql, vault_, identities, record};
-    auto answer = endpoint.service == Service::kKms ? ServeJson(call, request) : ServeQuery(call, request);
-    if (answer.ok()) body = *std::move(answer);
-    return answer.status();
-  });
-  KEYHOLD_RETURN_IF_ERROR(status);
+    Call call{endpoint, std::move(principal), now, sql, parts_.vault, identities, record};
+    KEYHOLD_ASSIGN_OR_RETURN(
+        body, endpoint.service == Service::kKms ? ServeJson(call, request) : ServeQuery(call, request));
+    return OkStatus();
+  };
+  KEYHOLD_RETURN_IF_ERROR(parts_.Serve(
+      record, hit, serve, [&](FaultKind kind) { return FaultError(kind, endpoint.service, record); }));
   return body;
 }
 
 HttpResponse Front::Handle(const Endpoint& endpoint, const HttpRequest& request) {
-  AccessRecord record;
-  record.request_id = crypto::NewUuid(vault_.random());
-  record.source_address = request.source_address;
-  bool kms = endpoint.service == Service::kKms;
-  std::string action = kms ? KmsOperation(request) : QueryAction(QueryParameters(request));
-  record.action = absl::StrCat(std::string(ServiceName(endpoint.service)), ":", action);
-  std::optional<Fault> fault;
-  if (kms) {
-    std::lock_guard lock(mutex_);
-    fault = fault_;
-  }
-  StatusOr<std::string> answer =
-      fault ? StatusOr<std::string>(AwsError(fault->type, fault->message)) : Serve(endpoint, request, record);
-  Log(endpoint, record, answer.status());
+  const std::string service(ServiceName(endpoint.service));
+  AccessEntry record = parts_.NewEntry(request, absl::StrCat(service, ".", endpoint.region));
+  const bool kms = endpoint.service == Service::kKms;
+  const std::string action = kms ? KmsOperation(request) : QueryAction(QueryParameters(request));
+  record.action = absl::StrCat(service, ":", action);
+  FaultHit hit;
+  const StatusOr<std::string> answer = Serve(endpoint, request, record, hit);
+  parts_.Log(record, hit, answer.status(), AwsErrorType(answer.status()), "InternalFailure");
   HttpResponse response = kms ? JsonAnswer(answer, record.request_id)
                               : XmlAnswer(answer, endpoint.service, action, record.request_id);
-  if (fault) response.status = fault->http_status;
+  Distort(hit, parts_.vault.random(), response);
   return response;
-}
-
-void Front::Log(const Endpoint& endpoint, const AccessRecord& record, const Status& outcome) {
-  AccessEntry entry;
-  entry.time = clock_.Now();
-  entry.service = absl::StrCat(std::string(ServiceName(endpoint.service)), ".", endpoint.region);
-  entry.principal = record.principal;
-  entry.action = record.action;
-  entry.key = record.key_arn;
-  entry.outcome = outcome.ok() ? "OK" : AwsErrorType(outcome);
-  entry.message = std::string(outcome.message());
-  entry.request_id = record.request_id;
-  entry.source = record.source_address;
-  entry.encryption_context = record.encryption_context;
-  if (!outcome.ok() && entry.outcome.empty()) {
-    entry.outcome = "InternalFailure";
-    spdlog::error("local cloud: {} failed: {}", record.action, entry.message);
-  }
-  Status logged = log_.Append(entry);
-  if (!logged.ok()) spdlog::error("local cloud: {}", std::string(logged.message()));
 }
 
 }  // namespace keyhold::localcloud::aws

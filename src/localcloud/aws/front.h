@@ -4,46 +4,29 @@
 // use from any thread.
 #pragma once
 
-#include <mutex>
-#include <optional>
 #include <string>
 
-#include "base/clock.h"
-#include "localcloud/access_log.h"
 #include "localcloud/aws/call.h"
-#include "localcloud/database.h"
-#include "localcloud/http.h"
-#include "localcloud/localcloud.h"
-#include "localcloud/vault.h"
+#include "localcloud/front.h"
 
 namespace keyhold::localcloud::aws {
 
 class Front {
  public:
-  // Everything given must outlive the object.
-  Front(Database& database, const Vault& vault, AccessLog& log, Clock& clock)
-      : database_(database), vault_(vault), log_(log), clock_(clock) {}
+  explicit Front(const FrontParts& parts) : parts_(parts) {}
 
   // The handler of `host`; an empty function for hosts that are not AWS's.
   HttpHandler HandlerFor(const std::string& host);
-
-  // See LocalCloud::SetFault().
-  void SetFault(std::optional<Fault> fault);
 
   // Ends deletion windows and rotation periods that have passed; every request does so first.
   Status Sweep();
 
  private:
   HttpResponse Handle(const Endpoint& endpoint, const HttpRequest& request);
-  StatusOr<std::string> Serve(const Endpoint& endpoint, const HttpRequest& request, AccessRecord& record);
-  void Log(const Endpoint& endpoint, const AccessRecord& record, const Status& outcome);
+  StatusOr<std::string> Serve(const Endpoint& endpoint, const HttpRequest& request, AccessEntry& record,
+                              FaultHit& hit);
 
-  Database& database_;
-  const Vault& vault_;
-  AccessLog& log_;
-  Clock& clock_;
-  std::mutex mutex_;  // guards fault_
-  std::optional<Fault> fault_;
+  const FrontParts parts_;
 };
 
 }  // namespace keyhold::localcloud::aws

@@ -38,7 +38,7 @@ StatusOr<std::string> Name(const IamCall& iam, std::string_view parameter, size_
 }
 
 Status Authorize(const IamCall& iam, const std::string& resource) {
-  iam.call.record.key_arn = resource;
+  iam.call.record.key = resource;
   PolicyRequest request{iam.call.principal, iam.call.record.action, resource, {}};
   return CheckAccess({std::move(request), iam.account, "", PolicyKind::kIdentity});
 }

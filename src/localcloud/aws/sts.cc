@@ -66,7 +66,7 @@ StatusOr<Role> TrustedRole(Call& call, const std::string& role_arn, const std::s
   PolicyRequest request{call.principal, "sts:AssumeRole", role_arn, {}};
   request.context["aws:principalarn"] = {call.principal.policy_arn()};
   request.context["aws:principalaccount"] = {call.principal.account};
-  request.context["aws:sourceip"] = {call.record.source_address};
+  request.context["aws:sourceip"] = {call.record.source};
   request.context["aws:securetransport"] = {"true"};
   request.context["sts:rolesessionname"] = {session_name};
   if (external_id != nullptr) request.context["sts:externalid"] = {*external_id};
@@ -79,7 +79,7 @@ StatusOr<Role> TrustedRole(Call& call, const std::string& role_arn, const std::s
 StatusOr<std::string> AssumeRole(Call& call, const Parameters& parameters) {
   KEYHOLD_ASSIGN_OR_RETURN(std::string role_arn, RequiredParameter(parameters, "RoleArn", 2048));
   KEYHOLD_ASSIGN_OR_RETURN(std::string session_name, RequiredParameter(parameters, "RoleSessionName", 64));
-  call.record.key_arn = role_arn;
+  call.record.key = role_arn;
   if (!IsSessionName(session_name)) {
     return ValidationError("roleSessionName", "Member must satisfy regular expression pattern: [\\w+=,.@-]*");
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "localcloud/access_log.h"
 #include "localcloud/azure/error.h"
 #include "localcloud/azure/store.h"
 #include "localcloud/azure/token.h"
@@ -16,18 +17,12 @@
 
 namespace keyhold::localcloud::azure {
 
-// Filled in as the request gets on; written when it is answered, whatever the outcome. Actions are named as
-// in Key Vault's diagnostics: "KeyUnwrap".
-struct AccessRecord {
-  std::string principal, action, key, request_id, source_address;
-};
-
 struct Call {
   const HttpRequest& http;
   std::vector<std::string> path;  // segments, decoded: {"keys", "NAME", "VERSION", "wrapkey"}
   absl::Time now;
   AzureStore& store;
-  AccessRecord& record;
+  AccessEntry& record;
   Caller caller = {};
   Json body = Json::object();
 

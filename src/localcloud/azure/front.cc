@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "localcloud/azure/fault_error.h"
 #include "localcloud/azure/login.h"
 #include "localcloud/azure/management.h"
 #include "localcloud/azure/vault_service.h"
@@ -70,30 +71,25 @@ HttpHandler Front::HandlerFor(const std::string& host) {
 
 std::optional<KeyVault> Front::FindVault(const std::string& name) {
   std::optional<KeyVault> found;
-  const Status status = database_.Transact([&](soci::session& sql) {
-    found = AzureStore(sql, hsm_).FindVault(name);
+  const Status status = parts_.database.Transact([&](soci::session& sql) {
+    found = AzureStore(sql, parts_.vault).FindVault(name);
     return OkStatus();
   });
   if (!status.ok()) spdlog::error("local cloud: {}", std::string(status.message()));
   return found;
 }
 
-void Front::SetFault(std::optional<Fault> fault) {
-  std::lock_guard lock(mutex_);
-  fault_ = std::move(fault);
-}
-
 Status Front::Sweep() {
-  return database_.Transact([this](soci::session& sql) {
-    AzureStore store(sql, hsm_);
-    return SweepVaults(store, clock_.Now());
+  return parts_.database.Transact([this](soci::session& sql) {
+    AzureStore store(sql, parts_.vault);
+    return SweepVaults(store, parts_.clock.Now());
   });
 }
 
 StatusOr<Result> Front::ServeIn(soci::session& sql, const Place& place, const HttpRequest& request,
-                                AccessRecord& record, HttpResponse& response) {
-  AzureStore store(sql, hsm_);
-  Call call{request, {}, clock_.Now(), store, record};
+                                AccessEntry& record, HttpResponse& response) {
+  AzureStore store(sql, parts_.vault);
+  Call call{request, {}, parts_.clock.Now(), store, record};
   if (place.service == Service::kLogin) {
     // Bodies of the login are forms.
     HttpRequest head = request;
@@ -126,66 +122,44 @@ StatusOr<Result> Front::ServeIn(soci::session& sql, const Place& place, const Ht
   return is_vault ? ServeVault(call, *vault) : ServeManagement(call);
 }
 
-StatusOr<Result> Front::Serve(const Place& place, const HttpRequest& request, AccessRecord& record,
-                              HttpResponse& response) {
+StatusOr<Result> Front::Serve(const Place& place, const HttpRequest& request, AccessEntry& record,
+                              FaultHit& hit, HttpResponse& response) {
   if (place.service == Service::kVault) KEYHOLD_RETURN_IF_ERROR(Sweep());
-  StatusOr<Result> result = Result{};
-  const Status status = database_.Transact([&](soci::session& sql) {
-    result = ServeIn(sql, place, request, record, response);
-    return result.status();
-  });
-  if (!status.ok()) return status;
+  Result result;
+  const auto serve = [&](soci::session& sql) -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(result, ServeIn(sql, place, request, record, response));
+    return OkStatus();
+  };
+  KEYHOLD_RETURN_IF_ERROR(parts_.Serve(record, hit, serve, [&](FaultKind kind) {
+    return place.service == Service::kLogin ? LoginFaultError(kind) : FaultError(kind, record);
+  }));
   return result;
 }
 
 HttpResponse Front::Handle(const Place& place, const HttpRequest& request) {
-  AccessRecord record;
-  record.request_id = crypto::NewUuid(hsm_.random());
-  record.source_address = request.source_address;
+  AccessEntry record = parts_.NewEntry(request, place.service == Service::kVault ? place.vault + kVaultSuffix
+                                                : place.service == Service::kManagement ? kManagementHost
+                                                                                        : kLoginHost);
   record.action = request.method;
-  std::optional<Fault> fault;
-  if (place.service == Service::kVault) {
-    std::lock_guard lock(mutex_);
-    fault = fault_;
-  }
   HttpResponse response;
-  const StatusOr<Result> result =
-      fault ? StatusOr<Result>(AzureError(fault->http_status, fault->type, fault->message))
-            : Serve(place, request, record, response);
-  Log(place, record, result.status());
+  FaultHit hit;
+  const StatusOr<Result> result = Serve(place, request, record, hit, response);
   response.content_type = "application/json; charset=utf-8";
   if (result.ok()) {
     response.status = result->status;
     if (!result->body.is_null()) response.body = result->body.dump();
-    return response;
+  } else {
+    const Json body = place.service == Service::kLogin
+                          ? LoginErrorBody(result.status(), parts_.clock.Now(), record.request_id)
+                          : VaultErrorBody(result.status());
+    response.status = PartsOf(result.status()).http_status;
+    response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
-  const Json body = place.service == Service::kLogin
-                        ? LoginErrorBody(result.status(), clock_.Now(), record.request_id)
-                        : VaultErrorBody(result.status());
-  response.status = PartsOf(result.status()).http_status;
-  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const ErrorParts parts = result.ok() ? ErrorParts{} : PartsOf(result.status());
+  const std::string error = parts.http_status == 500 ? "" : parts.inner.empty() ? parts.code : parts.inner;
+  parts_.Log(record, hit, result.status(), error, "InternalServerError");
+  Distort(hit, parts_.vault.random(), response);
   return response;
-}
-
-void Front::Log(const Place& place, const AccessRecord& record, const Status& outcome) {
-  AccessEntry entry;
-  entry.time = clock_.Now();
-  entry.service = place.service == Service::kVault        ? absl::StrCat(place.vault, kVaultSuffix)
-                  : place.service == Service::kManagement ? kManagementHost
-                                                          : kLoginHost;
-  entry.principal = record.principal;
-  entry.action = record.action;
-  entry.key = record.key;
-  const ErrorParts parts = outcome.ok() ? ErrorParts{} : PartsOf(outcome);
-  entry.outcome = outcome.ok() ? "OK" : parts.inner.empty() ? parts.code : parts.inner;
-  entry.message = std::string(outcome.message());
-  entry.request_id = record.request_id;
-  entry.source = record.source_address;
-  if (!outcome.ok() && parts.http_status == 500) {
-    spdlog::error("local cloud: {} failed: {}", record.action, entry.message);
-  }
-  const Status logged = log_.Append(entry);
-  if (!logged.ok()) spdlog::error("local cloud: {}", std::string(logged.message()));
 }
 
 }  // namespace keyhold::localcloud::azure

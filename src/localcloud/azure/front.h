@@ -5,32 +5,21 @@
 // use from any thread.
 #pragma once
 
-#include <mutex>
 #include <optional>
 #include <string>
 
-#include "base/clock.h"
-#include "localcloud/access_log.h"
 #include "localcloud/azure/call.h"
-#include "localcloud/database.h"
-#include "localcloud/http.h"
-#include "localcloud/localcloud.h"
-#include "localcloud/vault.h"
+#include "localcloud/front.h"
 
 namespace keyhold::localcloud::azure {
 
 class Front {
  public:
-  // Everything given must outlive the object.
-  Front(Database& database, const Vault& hsm, AccessLog& log, Clock& clock)
-      : database_(database), hsm_(hsm), log_(log), clock_(clock) {}
+  explicit Front(const FrontParts& parts) : parts_(parts) {}
 
   // The handler of `host`; an empty function for hosts that are not Azure's, and for vaults that are not
   // there: their names do not resolve.
   HttpHandler HandlerFor(const std::string& host);
-
-  // See LocalCloud::SetFault(); for requests to vaults.
-  void SetFault(std::optional<Fault> fault);
 
   // Ends retentions that have passed and rotates what is due; every request to a vault does so first.
   Status Sweep();
@@ -42,19 +31,13 @@ class Front {
     std::string vault;  // its name
   };
   HttpResponse Handle(const Place& place, const HttpRequest& request);
-  StatusOr<Result> Serve(const Place& place, const HttpRequest& request, AccessRecord& record,
+  StatusOr<Result> Serve(const Place& place, const HttpRequest& request, AccessEntry& record, FaultHit& hit,
                          HttpResponse& response);
   StatusOr<Result> ServeIn(soci::session& sql, const Place& place, const HttpRequest& request,
-                           AccessRecord& record, HttpResponse& response);
+                           AccessEntry& record, HttpResponse& response);
   std::optional<KeyVault> FindVault(const std::string& name);
-  void Log(const Place& place, const AccessRecord& record, const Status& outcome);
 
-  Database& database_;
-  const Vault& hsm_;
-  AccessLog& log_;
-  Clock& clock_;
-  std::mutex mutex_;  // guards fault_
-  std::optional<Fault> fault_;
+  const FrontParts parts_;
 };
 
 }  // namespace keyhold::localcloud::azure

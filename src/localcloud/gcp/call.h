@@ -6,17 +6,13 @@
 #include <map>
 #include <string>
 
+#include "localcloud/access_log.h"
 #include "localcloud/gcp/fields.h"
 #include "localcloud/gcp/policy.h"
 #include "localcloud/gcp/store.h"
 #include "localcloud/gcp/token.h"
 
 namespace keyhold::localcloud::gcp {
-
-// Filled in as the request gets on; written when it is answered, whatever the outcome.
-struct AccessRecord {
-  std::string service, principal, action, resource, request_id, source_address;
-};
 
 struct Call {
   const std::string method;
@@ -27,7 +23,7 @@ struct Call {
   const absl::Time now;
   Store& store;
   const Vault& vault;
-  AccessRecord& record;
+  AccessEntry& record;
 
   std::string Query(const std::string& name) const;
 };

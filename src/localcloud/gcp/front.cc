@@ -1,12 +1,11 @@
 #include "localcloud/gcp/front.h"
 
-#include <spdlog/spdlog.h>
-
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "localcloud/gcp/error.h"
+#include "localcloud/gcp/fault_error.h"
 #include "localcloud/gcp/iam.h"
 #include "localcloud/gcp/kms/kms.h"
 #include "localcloud/gcp/oauth.h"
@@ -107,94 +106,63 @@ HttpHandler Front::HandlerFor(const std::string& host) {
   return [this, service](const HttpRequest& request) { return Handle(*service, request); };
 }
 
-void Front::SetFault(std::optional<Fault> fault) {
-  const std::lock_guard lock(mutex_);
-  fault_ = std::move(fault);
-}
-
-std::optional<Fault> Front::CurrentFault() {
-  const std::lock_guard lock(mutex_);
-  return fault_;
-}
-
 Status Front::Sweep() {
-  return database_.Transact([this](soci::session& sql) {
-    Store store(sql, vault_);
-    return SweepKms(store, vault_, clock_.Now());
+  return parts_.database.Transact([this](soci::session& sql) {
+    Store store(sql, parts_.vault);
+    return SweepKms(store, parts_.vault, parts_.clock.Now());
   });
 }
 
-AccessRecord Front::NewRecord(const HttpRequest& request) const {
-  AccessRecord record;
-  record.service = request.host;
-  record.request_id = crypto::NewUuid(vault_.random());
-  record.source_address = request.source_address;
-  return record;
-}
-
-StatusOr<Json> Front::Serve(const Service& service, const HttpRequest& request, AccessRecord& record) {
+StatusOr<Json> Front::Serve(const Service& service, const HttpRequest& request, AccessEntry& record,
+                            FaultHit& hit) {
   KEYHOLD_RETURN_IF_ERROR(Sweep());
   Json out;
-  const Status status = database_.Transact([&](soci::session& sql) -> Status {
-    Store store(sql, vault_);
-    const absl::Time now = clock_.Now();
-    KEYHOLD_ASSIGN_OR_RETURN(Principal principal, Authenticate(request, service.scope, store, vault_, now));
+  const auto serve = [&](soci::session& sql) -> Status {
+    Store store(sql, parts_.vault);
+    const absl::Time now = parts_.clock.Now();
+    KEYHOLD_ASSIGN_OR_RETURN(Principal principal,
+                             Authenticate(request, service.scope, store, parts_.vault, now));
     record.principal = principal.email;
     Url url = ParseUrl(request.target);
     KEYHOLD_ASSIGN_OR_RETURN(std::string name, NameIn(url.path));
     KEYHOLD_ASSIGN_OR_RETURN(const Json body, BodyOf(request));
     Call call{request.method, std::move(name), std::move(url.query), body, std::move(principal), now, store,
-              vault_,         record};
+              parts_.vault,   record};
     KEYHOLD_ASSIGN_OR_RETURN(out, service.serve(call));
     return OkStatus();
-  });
-  KEYHOLD_RETURN_IF_ERROR(status);
+  };
+  KEYHOLD_RETURN_IF_ERROR(
+      parts_.Serve(record, hit, serve, [&](FaultKind kind) { return FaultError(kind, record); }));
   return out;
 }
 
 HttpResponse Front::Handle(const Service& service, const HttpRequest& request) {
-  AccessRecord record = NewRecord(request);
-  const auto fault = service.kms ? CurrentFault() : std::nullopt;
-  const StatusOr<Json> result =
-      fault ? StatusOr<Json>(GcpError(fault->type, fault->message)) : Serve(service, request, record);
-  Log(record, result.status());
+  AccessEntry record = parts_.NewEntry(request, request.host);
+  FaultHit hit;
+  const StatusOr<Json> result = Serve(service, request, record, hit);
+  parts_.Log(record, hit, result.status(), GcpErrorCode(result.status()), "INTERNAL");
   HttpResponse response = Answer(result);
-  if (fault) response.status = fault->http_status;
+  Distort(hit, parts_.vault.random(), response);
   return response;
 }
 
 HttpResponse Front::HandleOauth(const HttpRequest& request) {
-  AccessRecord record = NewRecord(request);
+  AccessEntry record = parts_.NewEntry(request, request.host);
   HttpResponse response;
   Status outcome;
-  const Status status = database_.Transact([&](soci::session& sql) -> Status {
-    Store store(sql, vault_);
-    response = ServeOauth(store, vault_, request, clock_.Now(), record, outcome);
+  FaultHit hit;
+  const auto serve = [&](soci::session& sql) -> Status {
+    Store store(sql, parts_.vault);
+    response = ServeOauth(store, parts_.vault, request, parts_.clock.Now(), record, outcome);
     return OkStatus();
-  });
-  if (!status.ok()) response = Answer(status);
-  Log(record, status.ok() ? outcome : status);
+  };
+  const Status status =
+      parts_.Serve(record, hit, serve, [&](FaultKind kind) { return FaultError(kind, record); });
+  if (!status.ok()) response = Answer(outcome = status);
+  const std::string code = GcpErrorCode(outcome);
+  parts_.Log(record, hit, outcome, code.empty() && status.ok() ? "invalid_grant" : code, "INTERNAL");
+  Distort(hit, parts_.vault.random(), response);
   return response;
-}
-
-void Front::Log(const AccessRecord& record, const Status& outcome) {
-  AccessEntry entry;
-  entry.time = clock_.Now();
-  entry.service = record.service;
-  entry.principal = record.principal;
-  entry.action = record.action;
-  entry.key = record.resource;
-  entry.outcome = outcome.ok() ? "OK" : GcpErrorCode(outcome);
-  entry.message = std::string(outcome.message());
-  entry.request_id = record.request_id;
-  entry.source = record.source_address;
-  if (!outcome.ok() && entry.outcome.empty()) {
-    entry.outcome = record.service == kOauthHost ? "invalid_grant" : "INTERNAL";
-    if (record.service != kOauthHost)
-      spdlog::error("local cloud: {} failed: {}", entry.action, entry.message);
-  }
-  const Status logged = log_.Append(entry);
-  if (!logged.ok()) spdlog::error("local cloud: {}", std::string(logged.message()));
 }
 
 }  // namespace keyhold::localcloud::gcp

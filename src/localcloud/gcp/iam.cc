@@ -65,7 +65,7 @@ Json AccountJson(const ServiceAccount& account) {
 }
 
 StatusOr<ServiceAccount> AccountOf(Call& call, const Path& path, std::string_view permission) {
-  call.record.resource = path.email;
+  call.record.key = path.email;
   KEYHOLD_RETURN_IF_ERROR(Authorize(call, TargetOfAccount(call.store, path.email), permission));
   auto account = call.store.FindAccount(path.email);
   if (account && (path.project == "-" || path.project == account->project)) return *std::move(account);
@@ -90,7 +90,7 @@ StatusOr<Json> CreateAccount(Call& call, const Path& path) {
   if (!given.is_object()) return Invalid("Invalid value at 'service_account'.");
   KEYHOLD_ASSIGN_OR_RETURN(const std::string display, StringIn(given, "displayName"));
   const std::string email = absl::StrCat(id, "@", path.project, ".iam.gserviceaccount.com");
-  call.record.resource = email;
+  call.record.key = email;
   if (call.store.FindAccount(email)) {
     return GcpError("ALREADY_EXISTS", absl::StrCat("Service account ", id, " already exists within project ",
                                                    "projects/", path.project, "."));
@@ -163,7 +163,7 @@ StatusOr<absl::Duration> LifetimeIn(const Json& body) {
 
 StatusOr<Json> GenerateToken(Call& call, const Path& path) {
   call.record.action = "GenerateAccessToken";
-  call.record.resource = path.email;
+  call.record.key = path.email;
   if (!Allowed(call, TargetOfAccount(call.store, path.email), "iam.serviceAccounts.getAccessToken")) {
     return GcpError(
         "PERMISSION_DENIED",
@@ -222,7 +222,7 @@ StatusOr<Json> ServeProjects(Call& call) {
   if (parts.size() != 2 || parts[0] != "projects") return NoMethod(call);
   const Target target = TargetOfProject(call.store, parts[1]);
   call.record.action = verb.empty() ? "GetProject" : verb == "getIamPolicy" ? "GetIamPolicy" : "SetIamPolicy";
-  call.record.resource = target.name;
+  call.record.key = target.name;
   if (verb == "testIamPermissions") return TestPermissions(call, target);
   const std::string permission = verb.empty() ? "get" : verb;
   if (permission != "get" && permission != "getIamPolicy" && permission != "setIamPolicy")

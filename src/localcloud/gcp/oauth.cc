@@ -29,7 +29,7 @@ std::string FormValue(const std::map<std::string, std::string>& form, const char
 }
 
 HttpResponse Token(Store& store, const Vault& vault, const std::map<std::string, std::string>& form,
-                   absl::Time now, AccessRecord& record, Status& outcome) {
+                   absl::Time now, AccessEntry& record, Status& outcome) {
   record.action = "Token";
   if (FormValue(form, "grant_type") != kJwtGrant) {
     outcome = Error(Cause::kInvalidArgument, "Invalid grant_type: " + FormValue(form, "grant_type"));
@@ -38,19 +38,19 @@ HttpResponse Token(Store& store, const Vault& vault, const std::map<std::string,
   const auto claims = OpenAssertion(store, FormValue(form, "assertion"), now);
   outcome = claims.status();
   if (!claims.ok()) return Refuse("invalid_grant", claims.status());
-  record.principal = record.resource = claims->email;
+  record.principal = record.key = claims->email;
   return AnswerJson(200, {{"access_token", MakeToken(vault, *claims)},
                           {"expires_in", absl::ToInt64Seconds(kTokenLife) - 1},
                           {"token_type", "Bearer"}});
 }
 
 HttpResponse TokenInfo(const Vault& vault, const std::map<std::string, std::string>& form, absl::Time now,
-                       AccessRecord& record, Status& outcome) {
+                       AccessEntry& record, Status& outcome) {
   record.action = "TokenInfo";
   const auto claims = OpenToken(vault, FormValue(form, "access_token"), now);
   outcome = claims.ok() ? OkStatus() : Error(Cause::kUnauthenticated, "Invalid Value");
   if (!claims.ok()) return Refuse("invalid_token", outcome);
-  record.principal = record.resource = claims->email;
+  record.principal = record.key = claims->email;
   return AnswerJson(200, {{"email", claims->email},
                           {"email_verified", "true"},
                           {"scope", absl::StrJoin(claims->scopes, " ")},
@@ -60,7 +60,7 @@ HttpResponse TokenInfo(const Vault& vault, const std::map<std::string, std::stri
 }  // namespace
 
 HttpResponse ServeOauth(Store& store, const Vault& vault, const HttpRequest& request, absl::Time now,
-                        AccessRecord& record, Status& outcome) {
+                        AccessEntry& record, Status& outcome) {
   const Url url = ParseUrl(request.target);
   auto form = ParseQuery(request.body);
   form.insert(url.query.begin(), url.query.end());

@@ -8,6 +8,6 @@ namespace keyhold::localcloud::gcp {
 
 // POST /token and /tokeninfo. Errors are RFC 6749's {"error","error_description"}; the answer is whole.
 HttpResponse ServeOauth(Store& store, const Vault& vault, const HttpRequest& request, absl::Time now,
-                        AccessRecord& record, Status& outcome);
+                        AccessEntry& record, Status& outcome);
 
 }  // namespace keyhold::localcloud::gcp

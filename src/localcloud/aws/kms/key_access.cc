@@ -65,7 +65,7 @@ ConditionContext BaseContext(const Call& call) {
   context["aws:principalaccount"] = {call.principal.account};
   context["aws:principaltype"] = {call.principal.role_arn.empty() ? "User" : "AssumedRole"};
   context["aws:userid"] = {call.principal.user_id};
-  context["aws:sourceip"] = {call.record.source_address};
+  context["aws:sourceip"] = {call.record.source};
   context["aws:securetransport"] = {"true"};
   context["aws:requestedregion"] = {call.endpoint.region};
   context["aws:currenttime"] = {absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", call.now, absl::UTCTimeZone())};
@@ -115,16 +115,16 @@ StatusOr<KmsKey> ResolveKey(Call& call, KeyStore& keys, const std::string& name,
     return InvalidKeyId(absl::StartsWith(name, "arn:") ? arn.resource : name);
   }
   std::string id(key_id);
-  call.record.key_arn = KeyArn(arn.region, arn.account, id);
+  call.record.key = KeyArn(arn.region, arn.account, id);
   auto key = keys.Find(arn.region, id);
   if (key && key->account == arn.account) return *key;
   if (stranger) return DeniedToStranger(call, action);
-  return AwsError("NotFoundException", absl::StrCat("Key '", call.record.key_arn, "' does not exist"));
+  return AwsError("NotFoundException", absl::StrCat("Key '", call.record.key, "' does not exist"));
 }
 
 Status AuthorizeKey(Call& call, const KmsKey& key, const std::string& action,
                     const EncryptionContext& context) {
-  call.record.key_arn = key.Arn();
+  call.record.key = key.Arn();
   call.record.encryption_context = context;
   return CheckOnKey(call, key, key.policy, action, context);
 }

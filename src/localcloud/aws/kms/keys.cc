@@ -236,7 +236,7 @@ StatusOr<Json> CreateKey(KmsCall& kms, const Json& in) {
   if (key.spec == "SYMMETRIC_DEFAULT") {
     KEYHOLD_RETURN_IF_ERROR(kms.keys.AddMaterial(key, "", kms.call.now).status());
   }
-  kms.call.record.key_arn = key.Arn();
+  kms.call.record.key = key.Arn();
   return Json{{"KeyMetadata", KeyMetadata(kms, key)}};
 }
 

@@ -88,7 +88,7 @@ StatusOr<Json> Encrypt(Call& call, const Resource& resource) {
   KEYHOLD_ASSIGN_OR_RETURN(
       const Field aad, BytesIn(call.body, "additionalAuthenticatedData", "additional_authenticated_data"));
   KEYHOLD_ASSIGN_OR_RETURN(const CryptoKeyVersion version, Encrypting(call, resource, key));
-  call.record.resource = version.Name();
+  call.record.key = version.Name();
   KEYHOLD_RETURN_IF_ERROR(CheckEnabled(version));
   KEYHOLD_RETURN_IF_ERROR(CheckSize(version, plaintext.bytes.size(), aad.bytes.size()));
   const std::string blob =
@@ -114,7 +114,7 @@ StatusOr<Json> Decrypt(Call& call, const Resource& resource) {
   if (!number.ok()) return wrong;
   KEYHOLD_ASSIGN_OR_RETURN(const auto version, call.store.FindVersion(key.name, static_cast<int>(*number)));
   if (!version) return wrong;
-  call.record.resource = version->Name();
+  call.record.key = version->Name();
   KEYHOLD_RETURN_IF_ERROR(CheckEnabled(*version));
   const auto opened =
       OpenCiphertext(key.name, blob.bytes, crypto::AsBytes(aad.bytes), version->material.Expose());

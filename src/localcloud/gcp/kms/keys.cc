@@ -134,7 +134,7 @@ StatusOr<Json> CreateCryptoKey(Call& call, const Resource& resource) {
   made.level = Level::kKey;
   made.key = call.Query("cryptoKeyId");
   if (!IsResourceId(made.key)) return Invalid("The crypto_key_id must match [a-zA-Z0-9_-]{1,63}.");
-  call.record.resource = made.KeyName();
+  call.record.key = made.KeyName();
   if (call.store.FindKey(made.KeyName())) {
     return GcpError("ALREADY_EXISTS", absl::StrCat("CryptoKey ", made.KeyName(), " already exists."));
   }

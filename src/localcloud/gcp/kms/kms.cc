@@ -83,7 +83,7 @@ StatusOr<Json> ServeKms(Call& call) {
   for (const Route& route : kRoutes) {
     if (route.method != call.method || route.level != resource->level || route.verb != verb) continue;
     call.record.action = std::string(route.action);
-    call.record.resource = resource->Name();
+    call.record.key = resource->Name();
     if (!route.permission.empty()) {
       KEYHOLD_RETURN_IF_ERROR(Authorize(call, TargetOf(call.store, *resource), route.permission));
     }

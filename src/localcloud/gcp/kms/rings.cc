@@ -108,7 +108,7 @@ StatusOr<Json> CreateKeyRing(Call& call, const Resource& resource) {
     return GcpError("ALREADY_EXISTS", absl::StrCat("KeyRing ", made.RingName(), " already exists."));
   }
   const KeyRing ring{made.RingName(), EmptyPolicy().dump(), call.now};
-  call.record.resource = ring.name;
+  call.record.key = ring.name;
   call.store.PutRing(ring);
   return RingJson(ring);
 }

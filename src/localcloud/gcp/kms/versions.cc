@@ -35,7 +35,7 @@ StatusOr<Found> FindBoth(Call& call, const Resource& resource) {
 StatusOr<Json> CreateVersion(Call& call, const Resource& resource) {
   KEYHOLD_ASSIGN_OR_RETURN(const CryptoKey key, KeyOf(call.store, resource));
   KEYHOLD_ASSIGN_OR_RETURN(const CryptoKeyVersion version, AddVersion(call.store, call.vault, key, call.now));
-  call.record.resource = version.Name();
+  call.record.key = version.Name();
   return VersionJson(version);
 }
 
