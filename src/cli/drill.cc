@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/connection.h"
+#include "cli/key_spec.h"
 #include "crypto/random.h"
 
 namespace keyhold::cli {
@@ -39,13 +40,15 @@ json KeysOf(const json& cluster) {
 
 class Drill {
  public:
-  Drill(Session& session, const ApiClient& api, const json& cluster, const DrillOptions& options)
-      : session_(session), api_(api), cluster_(cluster), options_(options), keys_(KeysOf(cluster)) {
+  Drill(Session& session, const ApiClient& api, const json& cluster, const DrillOptions& options, json keys)
+      : session_(session), api_(api), cluster_(cluster), options_(options), keys_(std::move(keys)) {
     report_ = {{"report", "keyhold cmek drill"},
                {"cluster", {{"id", Text(cluster, "id")}, {"name", Text(cluster, "name")}}},
                {"on", options.on_cluster ? "the cluster itself" : "a clone of its configuration"},
                {"server", api.server()},
                {"keys", keys_["region_specs"]},
+               {"revoked_by", ByApi() ? "REVOKE of the Cloud API" : options.revoke_with},
+               {"restored_by", ByApi() ? "PUT of the Cloud API" : options.restore_with},
                {"began_at", Stamp(session.environment().now())},
                {"steps", json::array()}};
     password_ = crypto::NewUuid(crypto::SystemRandom());
@@ -65,20 +68,33 @@ class Drill {
   Status Prove() {
     KEYHOLD_RETURN_IF_ERROR(options_.on_cluster ? UseCluster() : MakeClone());
     KEYHOLD_RETURN_IF_ERROR(Step("SQL is answered before", [&](json& step) { return AwaitSql(true, step); }));
-    KEYHOLD_RETURN_IF_ERROR(Step("revocation locks", [&](json& step) -> Status {
-      revoked_ = true;
-      KEYHOLD_RETURN_IF_ERROR(api_.Send("PATCH", cmek_path_, {{"action", "REVOKE"}}).status());
-      KEYHOLD_RETURN_IF_ERROR(AwaitSql(false, step));
-      return AwaitStatus("REVOKED");
-    }));
+    KEYHOLD_RETURN_IF_ERROR(Step("revocation locks", [&](json& step) { return Revoke(step); }));
     return Step("restoration returns", [&](json& step) { return Restore(step); });
   }
 
+  bool ByApi() const { return options_.revoke_with.empty(); }
+
+  Status Revoke(json& step) {
+    revoked_ = true;
+    KEYHOLD_RETURN_IF_ERROR(ByApi() ? api_.Send("PATCH", cmek_path_, {{"action", "REVOKE"}}).status()
+                                    : RunCommand(options_.revoke_with));
+    KEYHOLD_RETURN_IF_ERROR(AwaitSql(false, step));
+    return ByApi() ? AwaitStatus("REVOKED") : AwaitField(PathOf(subject_), "state", "LOCKED");
+  }
+
   Status Restore(json& step) {
-    KEYHOLD_RETURN_IF_ERROR(api_.Send("PUT", cmek_path_, keys_).status());
+    KEYHOLD_RETURN_IF_ERROR(ByApi() ? api_.Send("PUT", cmek_path_, keys_).status()
+                                    : RunCommand(options_.restore_with));
     revoked_ = false;
     KEYHOLD_RETURN_IF_ERROR(AwaitSql(true, step));
-    return AwaitStatus("ENABLED");
+    return ByApi() ? AwaitStatus("ENABLED") : AwaitField(PathOf(subject_), "state", "CREATED");
+  }
+
+  Status RunCommand(const std::string& command) {
+    KEYHOLD_ASSIGN_OR_RETURN(const Ran ran, session_.environment().run_shell(command));
+    if (ran.exit_code == 0) return OkStatus();
+    return Error(Cause::kFailedPrecondition,
+                 absl::StrCat("the command `", command, "` ended with ", ran.exit_code, ": ", ran.err));
   }
 
   Status UseCluster() {
@@ -97,7 +113,7 @@ class Drill {
       return CopyPolicy();
     });
     KEYHOLD_RETURN_IF_ERROR(made);
-    KEYHOLD_RETURN_IF_ERROR(Step("CMEK is enabled with the same keys", [&](json&) -> Status {
+    KEYHOLD_RETURN_IF_ERROR(Step("CMEK is enabled on it", [&](json&) -> Status {
       KEYHOLD_RETURN_IF_ERROR(api_.Send("POST", cmek_path_, keys_).status());
       return AwaitStatus("ENABLED");
     }));
@@ -150,9 +166,16 @@ class Drill {
     return OkStatus();
   }
 
-  // Nothing of the clone is left; the cluster itself is as it was before, though the drill has failed.
+  // Nothing of the clone is left; the cluster itself, and a key that was taken away, are as they were before,
+  // though the drill has failed.
   Status TidyUp() {
     if (options_.on_cluster) return LeaveCluster();
+    const Status given_back = revoked_ && !ByApi() ? RunCommand(options_.restore_with) : OkStatus();
+    const Status gone = DeleteClone();
+    return given_back.ok() ? gone : given_back;
+  }
+
+  Status DeleteClone() {
     if (Text(subject_, "id").empty()) return OkStatus();
     return Step("the clone is deleted", [&](json&) -> Status {
       KEYHOLD_RETURN_IF_ERROR(api_.Delete(PathOf(subject_)).status());
@@ -204,15 +227,16 @@ class Drill {
   }
   Status AwaitStatus(const std::string& status) { return AwaitField(cmek_path_, "status", status); }
 
-  // psql in every region: answered, or refused because access was revoked, and for no other reason.
+  // psql in every region: answered, or refused because of the revocation, and for no other reason.
   Status AwaitSql(bool answered, json& step) {
     const absl::Time start = session_.environment().now();
     for (const auto& [region, connection] : connections_) {
+      const std::string why = ByApi() ? kRevoked : KeyOf(region);
       std::string told;
       KEYHOLD_RETURN_IF_ERROR(Await("SQL in " + region, [&]() -> StatusOr<bool> {
         KEYHOLD_ASSIGN_OR_RETURN(const Ran ran, Ask(connection));
         told = ran.exit_code == 0 ? ran.out : ran.err;
-        return answered ? ran.exit_code == 0 : ran.exit_code != 0 && absl::StrContains(ran.err, kRevoked);
+        return answered ? ran.exit_code == 0 : ran.exit_code != 0 && absl::StrContains(ran.err, why);
       }));
       json line = {{"region", region},
                    {"seconds", absl::ToDoubleSeconds(session_.environment().now() - start)}};
@@ -220,6 +244,13 @@ class Drill {
       step["regions"].push_back(std::move(line));
     }
     return OkStatus();
+  }
+
+  std::string KeyOf(const std::string& region) const {
+    for (const json& spec : keys_["region_specs"]) {
+      if (Text(spec, "region") == region) return Text(spec["key_spec"], "uri");
+    }
+    return "";
   }
 
   StatusOr<Ran> Ask(const Connection& connection) {
@@ -254,7 +285,11 @@ StatusOr<json> RunDrill(Session& session, const ApiClient& api, const json& clus
                               Text(cluster, "name"), " is ", state, ", its CMEK ", status,
                               "; ccloud cluster info ", Text(cluster, "name"), " says more"));
   }
-  return Drill(session, api, cluster, options).Run();
+  if (options.key_spec.empty()) return Drill(session, api, cluster, options, KeysOf(cluster)).Run();
+  std::vector<std::string> regions;
+  for (const json& region : cluster.value("regions", json::array())) regions.push_back(Text(region, "name"));
+  KEYHOLD_ASSIGN_OR_RETURN(json keys, ParseKeySpec(options.key_spec, regions));
+  return Drill(session, api, cluster, options, std::move(keys)).Run();
 }
 
 }  // namespace keyhold::cli

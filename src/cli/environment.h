@@ -44,6 +44,7 @@ struct Environment {
   std::function<void(absl::Duration)> pause;           // between two looks at a running operation
   ExecPsql exec_psql;
   RunPsql run_psql;
+  std::function<StatusOr<Ran>(const std::string& command)> run_shell;  // by sh -c
   std::function<absl::Time()> now;
 };
 

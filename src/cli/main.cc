@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
                           .pause = [](absl::Duration duration) { absl::SleepFor(duration); },
                           .exec_psql = keyhold::cli::ExecPsqlProgram,
                           .run_psql = keyhold::cli::RunPsqlProgram,
+                          .run_shell = keyhold::cli::RunShellCommand,
                           .now = absl::Now};
   return keyhold::cli::Run({argv + 1, argv + argc}, environment);
 }

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <functional>
 
 #include "absl/strings/str_cat.h"
 
@@ -28,7 +29,8 @@ Status HandOver(const std::string& password_file) {
   return OkStatus();
 }
 
-constexpr int kTimeout = 60'000;  // milliseconds
+constexpr int kCannotRun = 127;    // as sh says it
+constexpr int kTimeout = 120'000;  // milliseconds
 
 // Files in memory for what a child says.
 struct Said {
@@ -49,16 +51,6 @@ std::string TextOf(int fd) {
   return text;
 }
 
-[[noreturn]] void BecomePsql(const std::vector<std::string>& arguments, const std::string& password_file,
-                             const Said& said) {
-  dup2(said.out, STDOUT_FILENO);
-  dup2(said.err, STDERR_FILENO);
-  const Status failed = ExecPsqlProgram(arguments, password_file);
-  const std::string text(failed.message());
-  (void)!write(STDERR_FILENO, text.data(), text.size());
-  _exit(127);
-}
-
 // True once it has ended.
 bool AwaitEnd(pid_t pid) {
   // glibc 2.36 declares pidfd_open() for C alone.
@@ -67,6 +59,28 @@ bool AwaitEnd(pid_t pid) {
   const bool ended = fd >= 0 && poll(&end, 1, kTimeout) == 1;
   if (fd >= 0) close(fd);
   return ended;
+}
+
+// `become` takes the place of the child, and returns only where it cannot.
+StatusOr<Ran> RunChild(const std::function<Status()>& become) {
+  const Said said;
+  const pid_t pid = fork();
+  if (pid < 0) return ErrnoError(errno, "fork");
+  if (pid == 0) {
+    dup2(said.out, STDOUT_FILENO);
+    dup2(said.err, STDERR_FILENO);
+    const std::string text(become().message());
+    (void)!write(STDERR_FILENO, text.data(), text.size());
+    _exit(kCannotRun);
+  }
+  const bool ended = AwaitEnd(pid);
+  if (!ended) kill(pid, SIGKILL);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  if (!ended) return Error(Cause::kUnavailable, "it has not ended after two minutes");
+  const Ran ran{WIFEXITED(status) ? WEXITSTATUS(status) : 1, TextOf(said.out), TextOf(said.err)};
+  if (ran.exit_code == kCannotRun) return Error(Cause::kUnavailable, ran.err);
+  return ran;
 }
 
 }  // namespace
@@ -81,18 +95,14 @@ Status ExecPsqlProgram(const std::vector<std::string>& arguments, const std::str
 }
 
 StatusOr<Ran> RunPsqlProgram(const std::vector<std::string>& arguments, const std::string& password_file) {
-  const Said said;
-  const pid_t pid = fork();
-  if (pid < 0) return ErrnoError(errno, "fork");
-  if (pid == 0) BecomePsql(arguments, password_file, said);
-  const bool ended = AwaitEnd(pid);
-  if (!ended) kill(pid, SIGKILL);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  if (!ended) return Error(Cause::kUnavailable, "psql has not ended after a minute");
-  const Ran ran{WIFEXITED(status) ? WEXITSTATUS(status) : 1, TextOf(said.out), TextOf(said.err)};
-  if (ran.exit_code == 127) return Error(Cause::kUnavailable, ran.err);
-  return ran;
+  return RunChild([&] { return ExecPsqlProgram(arguments, password_file); });
+}
+
+StatusOr<Ran> RunShellCommand(const std::string& command) {
+  return RunChild([&] {
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    return ErrnoError(errno, "cannot run /bin/sh");
+  });
 }
 
 }  // namespace keyhold::cli

@@ -32,8 +32,7 @@ class DrillTest : public CliTest {
     json gone = clone;
     gone["state"] = "DELETED";
     api_.On("POST /api/v1/clusters", clone);
-    api_.On("GET " + kClone, clone);
-    api_.On("GET " + kClone, gone);
+    states_ = {clone, gone};
     api_.On("DELETE " + kClone, clone);
     api_.On("GET " + kOriginal + "/networking/allowlist",
             {{"allowlist", {{{"cidr_ip", "10.0.0.0"}, {"cidr_mask", 8}, {"name", "n"}, {"sql", true}}}}});
@@ -64,6 +63,11 @@ class DrillTest : public CliTest {
     api_.On("GET " + path + "/cmek", {{"status", "ENABLED"}});
   }
 
+  // What the clone is, from one look at it to the next.
+  void Answer() {
+    for (const json& state : states_) api_.On("GET " + kClone, state);
+  }
+
   bool Revoked() const {
     bool revoked = false;
     for (const Seen& seen : api_.Changes()) {
@@ -77,11 +81,13 @@ class DrillTest : public CliTest {
     return calls;
   }
 
+  std::vector<json> states_;
   bool locks_ = true;
   std::string refusal_ = "FATAL:  access to the cluster's data was revoked (CMEK REVOKE)\n";
 };
 
 TEST_F(DrillTest, OnACloneThatIsGoneAfterwards) {
+  Answer();
   ASSERT_EQ(Ccloud({"cmek", "drill", "demo", "-o", "json"}), 0) << Err();
   const std::vector<std::string> expected = {
       "POST /api/v1/clusters",          "PUT " + kClone + "/networking/allowlist/10.0.0.0/8",
@@ -104,6 +110,7 @@ TEST_F(DrillTest, OnACloneThatIsGoneAfterwards) {
 }
 
 TEST_F(DrillTest, TheReportIsSignedAndAChangeShows) {
+  Answer();
   ASSERT_EQ(Ccloud({"cmek", "drill", "demo", "-o", "json"}), 0) << Err();
   const json kept = Json();
   std::string text = TextOf(kept["path"]);
@@ -122,6 +129,7 @@ TEST_F(DrillTest, TheReportIsSignedAndAChangeShows) {
 }
 
 TEST_F(DrillTest, ARefusalForAnotherReasonIsNoProof) {
+  Answer();
   refusal_ = "could not connect to server: Connection refused\n";
   EXPECT_EQ(Ccloud({"cmek", "drill", "demo"}), 1);
   EXPECT_THAT(Err(), HasSubstr("revocation locks: SQL in us-east-1: not within 3m"));
@@ -138,6 +146,58 @@ TEST_F(DrillTest, TheClusterItselfIsAskedForByNameAndBroughtBackThoughItDoesNotL
                                              "PATCH " + kOriginal + "/cmek", "PUT " + kOriginal + "/cmek",
                                              "DELETE " + kOriginal + "/sql-users/keyhold_drill"};
   EXPECT_EQ(Calls(), expected);
+}
+
+TEST_F(DrillTest, TheKmsItselfIsRevokedAndRestoredByTheUsersCommands) {
+  std::vector<std::string> ran;
+  run_shell_ = [&](const std::string& command) -> StatusOr<Ran> {
+    ran.push_back(command);
+    return Ran{0, "", ""};
+  };
+  run_psql_ = [&](const auto&, const auto&) -> StatusOr<Ran> {
+    if (ran.size() != 1) return Ran{0, "1\n", ""};
+    return Ran{2, "", "FATAL:  key arn:aws:kms:us-east-1:1:key/drill is disabled\n"};
+  };
+  json clone = TestCluster("drill");
+  clone["id"] = kCloneId;
+  json locked = clone, gone = clone;
+  locked["state"] = "LOCKED";
+  gone["state"] = "DELETED";
+  states_ = {clone, locked, clone, gone};
+  Answer();
+  const std::string spec = R"({"type":"AWS_KMS","uri":"arn:aws:kms:us-east-1:1:key/drill"})";
+  ASSERT_EQ(Ccloud({"cmek", "drill", "demo", "--cmek-key-spec", spec, "--revoke-with", "take",
+                    "--restore-with", "give", "-o", "json"}),
+            0)
+      << Err();
+  EXPECT_EQ(ran, (std::vector<std::string>{"take", "give"}));
+  EXPECT_EQ(Json()["report"]["revoked_by"], "take");
+  EXPECT_EQ(Json()["report"]["keys"][0]["key_spec"]["uri"], "arn:aws:kms:us-east-1:1:key/drill");
+  for (const std::string& call : Calls()) EXPECT_FALSE(call.starts_with("PATCH")) << call;
+}
+
+TEST_F(DrillTest, AKeyThatWasTakenAwayIsGivenBackThoughTheDrillFails) {
+  Answer();
+  std::vector<std::string> ran;
+  run_shell_ = [&](const std::string& command) -> StatusOr<Ran> {
+    ran.push_back(command);
+    return Ran{command == "take" ? 3 : 0, "", "no such key"};
+  };
+  EXPECT_EQ(Ccloud({"cmek", "drill", "demo", "--cmek-key-spec", kSpec.dump(), "--revoke-with", "take",
+                    "--restore-with", "give"}),
+            1);
+  EXPECT_THAT(Err(), HasSubstr("the command `take` ended with 3: no such key"));
+  EXPECT_EQ(ran, (std::vector<std::string>{"take", "give"}));
+  EXPECT_EQ(Calls().back(), "DELETE " + kClone);
+}
+
+TEST_F(DrillTest, TheClustersOwnKeyIsNotTakenAwayForAClone) {
+  EXPECT_EQ(Ccloud({"cmek", "drill", "demo", "--revoke-with", "a", "--restore-with", "b"}), 2);
+  EXPECT_THAT(Err(), HasSubstr("a key for the drill"));
+  EXPECT_EQ(Ccloud({"cmek", "drill", "demo", "--revoke-with", "a", "--on-cluster", "--yes"}), 2);
+  EXPECT_EQ(Ccloud({"cmek", "drill", "demo", "--cmek-key-spec", kSpec.dump(), "--on-cluster", "--yes"}), 2);
+  EXPECT_EQ(Ccloud({"cmek", "drill", "demo", "--cmek-key-spec", "{"}), 2);
+  EXPECT_TRUE(api_.All().empty());
 }
 
 TEST_F(DrillTest, WithoutCmekThereIsNothingToDrill) {

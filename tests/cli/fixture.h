@@ -30,6 +30,7 @@ class CliTest : public ::testing::Test {
     };
     environment.now = [this] { return now_; };
     environment.run_psql = run_psql_;
+    environment.run_shell = run_shell_;
     environment.exec_psql = [this](const std::vector<std::string>& psql, const std::string& password) {
       psql_ = psql;
       psql_password_ = password;
@@ -57,6 +58,7 @@ class CliTest : public ::testing::Test {
   std::string psql_password_;
   absl::Time now_ = absl::FromUnixSeconds(1'800'000'000);  // moved by pauses alone
   RunPsql run_psql_;
+  std::function<StatusOr<Ran>(const std::string&)> run_shell_;
 };
 
 }  // namespace keyhold::cli

@@ -69,6 +69,15 @@ class OperateTest(unittest.TestCase):
         self.assertEqual(self.cluster.sql('SELECT n FROM t').stdout.strip(), '42')
         print(f'drill: {[(s["name"], round(s["seconds"], 2)) for s in report["steps"]]}', file=sys.stderr)
 
+    def test_2b_a_drill_by_the_kms_itself(self):
+        drill = Key()
+        aws = f'aws kms {{}}-key --key-id {drill.id} --region {drill.region}'
+        kept = json.loads(ccloud('cmek', 'drill', 'ops', '--cmek-key-spec', drill.spec(), '--revoke-with', aws.format('disable'),
+                                 '--restore-with', aws.format('enable'), '-o', 'json').stdout)
+        steps = {step['name']: step for step in kept['report']['steps']}
+        self.assertIn(drill.arn, steps['revocation locks']['regions'][0]['sql_refused_with'])
+        self.assertTrue(steps['restoration returns']['passed'])
+
     def test_3_a_drill_on_the_cluster_itself_leaves_it_as_it_was(self):
         shown = ccloud('cmek', 'drill', 'ops', '--on-cluster', '--yes').stdout
         self.assertIn('PASS  revocation locks', shown)

@@ -4,6 +4,8 @@
 #include "absl/strings/str_format.h"
 #include "cli/commands/groups.h"
 #include "cli/drill.h"
+#include "cli/exit_code.h"
+#include "cli/key_spec.h"
 #include "cli/report.h"
 
 namespace keyhold::cli {
@@ -23,10 +25,28 @@ void Print(Output& output, const json& report) {
   }
 }
 
+Status CheckOptions(const DrillOptions& options) {
+  if (options.revoke_with.empty() != options.restore_with.empty()) {
+    return UsageError("--revoke-with and --restore-with go together");
+  }
+  if (options.on_cluster && !options.key_spec.empty()) {
+    return UsageError("--cmek-key-spec is for a clone: --on-cluster uses the cluster's own keys");
+  }
+  if (!options.on_cluster && !options.revoke_with.empty() && options.key_spec.empty()) {
+    return UsageError(
+        "--revoke-with on a clone needs --cmek-key-spec with a key for the drill: the cluster's own key "
+        "would be "
+        "taken away from the cluster too");
+  }
+  return options.key_spec.empty() ? OkStatus() : ParseKeySpec(options.key_spec, {}).status();
+}
+
 Status Drill(Session& session, const Arguments& arguments) {
+  const DrillOptions options{arguments.Has("--on-cluster"), arguments.Text("--cmek-key-spec"),
+                             arguments.Text("--revoke-with"), arguments.Text("--restore-with")};
+  KEYHOLD_RETURN_IF_ERROR(CheckOptions(options));
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("CLUSTER")));
-  const DrillOptions options{arguments.Has("--on-cluster")};
   if (options.on_cluster && !arguments.Has("--yes")) {
     KEYHOLD_RETURN_IF_ERROR(session.Confirm(
         "The drill revokes this cluster's own access: its SQL sessions end, and it is locked for a moment.",
@@ -56,9 +76,14 @@ std::vector<Command> CmekDrillCommands() {
   return {
       {"cmek drill",
        "Prove on a throwaway clone that revocation locks and restoration returns, and keep a signed report",
-       "ccloud cmek drill demo\nccloud cmek drill demo --on-cluster",
+       "ccloud cmek drill demo\nccloud cmek drill demo --cmek-key-spec @drill-key.json"
+       " --revoke-with 'aws kms disable-key --key-id KEY' --restore-with 'aws kms enable-key --key-id KEY'",
        {{"CLUSTER", "Name or id of the cluster"}},
        {{"--on-cluster", "", "On the cluster itself: it is locked for a moment"},
+        {"--cmek-key-spec", "SPEC", "Keys for the clone (default: the cluster's own)"},
+        {"--revoke-with", "COMMAND",
+         "Take access away by this shell command, in the KMS (default: by the API)"},
+        {"--restore-with", "COMMAND", "The command that gives it back"},
         {"--yes", "", "Do not ask for the cluster's name"}},
        Drill},
   };
