@@ -76,7 +76,8 @@ TEST_F(CliTest, ReencryptionIsToldAsFarAsItIs) {
     region["reencryption"] = reencryption;
     api_.AddCluster(TestCluster());
     api_.On("GET " + kCmekPath, info);
-    EXPECT_EQ(Ccloud({"cluster", "cmek", "get", "demo"}), 0) << Err();
+    // The answer before this one is given once more (fake_api.h).
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(Ccloud({"cluster", "cmek", "get", "demo"}), 0) << Err();
     return Out();
   };
   EXPECT_THAT(line(json()), Not(HasSubstr("Re-encryption")));

@@ -37,6 +37,11 @@ class Reencrypt(unittest.TestCase):
     def rotate(self, cluster, key):
         host.run(BIN / 'ccloud', 'cluster', 'cmek', 'rotate', cluster.name, '--cmek-key-spec', key.spec())
 
+    def retire(self, cluster, key, ok):
+        done = host.run(BIN / 'ccloud', 'cmek', 'retire-check', cluster.name, '--key', key.arn, ok=False)
+        self.assertEqual(done.returncode == 0, ok, done.stdout + done.stderr)
+        return done
+
     def test_the_life_of_old_keys(self):
         cluster = Cluster('renewed')
         self.addCleanup(cluster.delete)
@@ -58,6 +63,7 @@ class Reencrypt(unittest.TestCase):
         middle = self.await_middle(cluster)
         self.assertLess(middle['reencryption']['percent'], 100)
         self.assertFalse(middle['key_infos'][1]['may_be_destroyed'])
+        self.retire(cluster, first, ok=False)
         self.assertIn('keep it enabled', middle['key_infos'][1]['user_message'])
         out, err = bench.communicate(timeout=60)
         self.assertEqual(bench.returncode, 0, err)
@@ -76,6 +82,8 @@ class Reencrypt(unittest.TestCase):
         for words in (('cluster', 'cmek', 'get'), ('cluster', 'info')):
             self.assertIn('100 %: a scan of', host.run(BIN / 'ccloud', *words, cluster.name).stdout)
         self.assertEqual(cluster.sql(ROWS).stdout, rows)
+        self.assertIn('a scan of', self.retire(cluster, first, ok=True).stdout)
+        self.assertIn('the key in force', self.retire(cluster, second, ok=False).stdout)
 
         # The old key goes, and nothing misses it, over restarts too.
         first.aws('disable-key')
