@@ -16,7 +16,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CUSTOMERS = {'CustomersKey': 'Aws', 'GcpCustomersKey': 'Gcp', 'CustomersVault': 'Azure'}
 NAMES = {'LocalCloud': 'Aws', 'LocalCloudAsRole': 'AwsRole', 'LocalAzure': 'Azure', 'LocalAzureVersion': 'AzureVersion'}
-COLUMNS = ('Aws', 'AwsRole', 'Gcp', 'GcpImpersonated', 'Azure', 'AzureVersion', 'PlatformKey', 'ScriptedAws', 'ScriptedAzure')
+COLUMNS = ('Aws ', 'AwsRole', 'Gcp ', 'GcpImpersonated', 'Azure', 'AzureVersion', 'PlatformKey', 'ScriptedAws', 'ScriptedAzure')
 
 
 def results(program):
@@ -47,7 +47,7 @@ def main():
     print(' | '.join([f'{"case":{width}}', *COLUMNS]))
     print(' | '.join(['-' * width, *('-' * len(column) for column in COLUMNS)]))
     for case, row in rows.items():
-        print(' | '.join([f'{case:{width}}', *(f'{row.get(column, "-"):{len(column)}}' for column in COLUMNS)]))
+        print(' | '.join([f'{case:{width}}', *(f'{row.get(column.strip(), "-"):{len(column)}}' for column in COLUMNS)]))
     print(f'{len(rows)} cases, {sum(len(row) for row in rows.values())} runs, {failed} failed')
     return 1 if failed else 0
 
