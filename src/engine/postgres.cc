@@ -73,9 +73,11 @@ Status SyncDirectory(const std::string& path) {
   return error == 0 ? OkStatus() : ErrnoError(error, "syncing " + path);
 }
 
-// A name that may hold anything, as a connection string that holds nothing else.
+// A name that may hold anything, as a connection string that names nothing else. The option overrides what
+// users set for their database: a timeout that ends even the statement which takes it back.
 std::string ConnectionString(const std::string& database) {
-  return absl::StrCat("dbname='", absl::StrReplaceAll(database, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
+  return absl::StrCat("dbname='", absl::StrReplaceAll(database, {{"\\", "\\\\"}, {"'", "\\'"}}),
+                      "' options='-c statement_timeout=0'");
 }
 
 }  // namespace

@@ -139,7 +139,9 @@ TEST_F(Users, AreDroppedWhateverTheyHaveMade) {
         "")
         << database;
   }
-  Apply({{"alice", kVerifier}});
+  // What takes longer than a call may is left to the next one, which goes on.
+  for (int i = 0; i < 10 && (i == 0 || Roles() != "admin\nalice\nkeyhold\n"); ++i)
+    Apply({{"alice", kVerifier}});
   EXPECT_EQ(Roles(), "admin\nalice\nkeyhold\n");
   Apply({{"alice", kVerifier}, {"carol", kVerifier}});
   EXPECT_EQ(Login("carol").Ask("SELECT 1").value, "1");

@@ -267,6 +267,8 @@ TEST_F(StateTest, UnreachableIsServedThroughTheGraceWithAWarningThenLocks) {
 
 TEST_F(StateTest, ALyingKmsIsNeverUsed) {
   Serve();
+  // The key ring is written once more when the data keys from before are gone.
+  Await([](const NodeStatus& s) { return s.reencryption && s.reencryption->proof; }, "re-encryption");
   const std::string ring = testing::ReadFile(options_.dir + "/store/keyring");
   kms_.Lie(kFirstKey, true);
   Await([](const NodeStatus& s) { return s.warning && s.warning->cause == "KMS_CORRUPT"; }, "warning");
