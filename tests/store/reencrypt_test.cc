@@ -198,7 +198,6 @@ TEST_F(ReencryptTest, WorksAShareOfTheTimeWhileTheStoreIsInUse) {
     std::array<uint8_t, 100> out;
     while (!ended) {
       ASSERT_TRUE(tree_->Read(file, 0, out).ok());
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
   Reencryption reencryption(*tree_, SystemClock());
