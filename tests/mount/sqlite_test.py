@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""SQLite on a mounted store: writers that are killed, a mount that is killed, and no acknowledged commit lost.
+
+    sqlite_test.py STORE_MOUNT_HELPER [ROUNDS]
+
+SQLite's own journal modes stand for what databases ask of a file system besides PostgreSQL: WAL shares memory through a
+mapped file and locks byte ranges, DELETE makes and unlinks a journal for each transaction. Each round writes by several
+processes, kills them or the mount or both at an instant of its own, and looks at what is left.
+"""
+import os
+import pathlib
+import random
+import select
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HELPER = sys.argv.pop(1)
+ROUNDS = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 4
+WRITERS = 3
+MODES = ('WAL', 'DELETE', 'TRUNCATE')
+
+# Prints the number of each row once its commit has returned.
+WRITER = '''
+import random, sqlite3, sys
+database, writer, first = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+db = sqlite3.connect(database, timeout=60, isolation_level=None)
+db.execute("PRAGMA synchronous = FULL")
+row = first
+while True:
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("INSERT INTO rows VALUES (?, ?, ?)", (writer, row, random.randbytes(random.randrange(1, 9000))))
+    db.execute("DELETE FROM rows WHERE writer = ? AND row = ?", (writer, row - 50))
+    db.execute("COMMIT")
+    print(row, flush=True)
+    row += 1
+'''
+
+
+class Mount:
+    def __init__(self, base):
+        self.below, self.dir = base / 'store', base / 'mnt'
+        self.below.mkdir()
+        self.dir.mkdir()
+        self.open()
+
+    def open(self):
+        self.process = subprocess.Popen([HELPER, self.below, self.dir], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not os.path.ismount(self.dir):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f'no mount; the helper ended with {self.process.poll()}')
+            time.sleep(0.01)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        subprocess.run(['umount', '-l', self.dir], check=True)
+
+    def close(self):
+        if self.process.poll() is None:
+            subprocess.run(['umount', '-l', self.dir], check=True)
+            self.process.wait(60)
+
+
+class Writers:
+    """Processes that write, and the last row of each that was acknowledged."""
+
+    def __init__(self, database, acknowledged):
+        self.acknowledged = acknowledged
+        self.processes = [subprocess.Popen([sys.executable, '-c', WRITER, database, str(i), str(last + 1)], stdout=subprocess.PIPE,
+                                           stderr=subprocess.PIPE) for i, last in enumerate(acknowledged)]
+
+    def watch(self, seconds):
+        """Takes what they acknowledge until the time is over, at least one row of each."""
+        deadline = time.monotonic() + seconds
+        waiting = set(range(len(self.processes)))
+        while waiting or time.monotonic() < deadline:
+            if time.monotonic() > deadline + 60:
+                raise AssertionError(f'writers {waiting} wrote nothing within a minute')
+            ready, _, _ = select.select([p.stdout for p in self.processes], [], [], 0.05)
+            for i, process in enumerate(self.processes):
+                if process.stdout in ready and self.take(i, process.stdout.readline()):
+                    waiting.discard(i)
+
+    def take(self, i, line):
+        if not line.endswith(b'\n'):
+            raise AssertionError(f'a writer ended: {self.processes[i].stderr.read().decode()[-500:]}')
+        self.acknowledged[i] = int(line)
+        return True
+
+    def end(self):
+        for process in self.processes:
+            process.kill()
+        for i, process in enumerate(self.processes):
+            rest = [line for line in process.stdout.read().split(b'\n')[:-1] if line]
+            if rest:
+                self.acknowledged[i] = int(rest[-1])
+            process.stderr.close()
+            process.stdout.close()
+            process.wait()
+
+
+class SqliteTest(unittest.TestCase):
+    def setUp(self):
+        self.base = pathlib.Path(tempfile.mkdtemp(prefix='keyhold-sqlite-', dir='/var/tmp'))
+        self.mount = Mount(self.base)
+
+    def tearDown(self):
+        self.mount.close()
+        shutil.rmtree(self.base)
+
+    def look(self, database, acknowledged):
+        """What is there, after SQLite's own recovery: whole, and each writer's rows up to the last acknowledged one."""
+        db = sqlite3.connect(database, timeout=60)
+        self.assertEqual(db.execute('PRAGMA integrity_check').fetchall(), [('ok',)])
+        last = dict(db.execute('SELECT writer, max(row) FROM rows GROUP BY writer'))
+        for writer, row in enumerate(acknowledged):
+            if row >= 0:
+                # One commit may have been done and its acknowledgement lost.
+                self.assertIn(last.get(writer), (row, row + 1), f'writer {writer}')
+            acknowledged[writer] = last.get(writer, -1)
+        db.close()
+
+    def rounds(self, mode, seed):
+        luck = random.Random(seed)
+        database = str(self.mount.dir / f'{mode}.db')
+        db = sqlite3.connect(database)
+        self.assertEqual(db.execute(f'PRAGMA journal_mode = {mode}').fetchone()[0].upper(), mode)
+        db.execute('CREATE TABLE rows (writer INT, row INT, body BLOB, PRIMARY KEY (writer, row))')
+        db.commit()
+        db.close()
+        acknowledged = [-1] * WRITERS
+        for _ in range(ROUNDS):
+            writers = Writers(database, acknowledged)
+            try:
+                writers.watch(luck.uniform(0.1, 0.6))
+                if luck.random() < 0.6:
+                    self.mount.kill()
+            finally:
+                writers.end()
+            if self.mount.process.poll() is not None:
+                self.mount.open()
+            self.look(database, acknowledged)
+        self.assertGreater(min(acknowledged), ROUNDS - 2)
+
+    def test_no_acknowledged_commit_is_lost(self):
+        for mode in MODES:
+            seed = random.randrange(1 << 32)
+            with self.subTest(mode=mode, seed=seed):
+                self.rounds(mode, seed)
+
+
+if __name__ == '__main__':
+    # Writers that are waited for in vain must not outlive the test.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    unittest.main(verbosity=2)
