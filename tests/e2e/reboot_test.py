@@ -37,7 +37,7 @@ class Reboot(unittest.TestCase):
         self.stays_locked(cluster, 10)
         self.assertEqual(cluster.info()['lock']['cause'], 'KMS_DISABLED')
         for pid in host.processes('node'):
-            self.assertNotIn('fuse.keyhold', pathlib.Path(f'/proc/{pid}/mountinfo').read_text())
+            self.assertNotIn(' /mnt/store ', pathlib.Path(f'/proc/{pid}/mountinfo').read_text())
         self.assertEqual(host.processes('postgres'), [])
         key.aws('enable-key')
         cluster.await_sql(True, 60)

@@ -68,7 +68,7 @@ class Story(unittest.TestCase):
         node = next((host.dir / 'kh/nodes').iterdir()).name
         for pid in subprocess.run(['pgrep', '-f', f'keyhold node .*{node}'], capture_output=True, text=True).stdout.split():
             deadline = time.monotonic() + 20
-            while 'fuse.keyhold' in pathlib.Path(f'/proc/{pid}/mountinfo').read_text():
+            while ' /mnt/store ' in pathlib.Path(f'/proc/{pid}/mountinfo').read_text():
                 self.assertLess(time.monotonic(), deadline, 'the store is still mounted')
 
     def test_02_plans_and_add_on_are_told(self):
