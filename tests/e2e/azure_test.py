@@ -144,6 +144,7 @@ class Azure(unittest.TestCase):
     def test_az(self):
         """The vendor's command line: a key's life by `az rest`, the vault's policies by `az keyvault`."""
         vault = Vault()
+        self.addCleanup(vault.revoke)
         env = {**host.env, 'AZURE_CONFIG_DIR': str(host.dir / 'az'), 'AZURE_CORE_COLLECT_TELEMETRY': 'false'}
 
         def az(*words, ok=True):
