@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/failed_checks.h"
 #include "control/audit.h"
 #include "control/state.h"
 #include "kms/key_spec.h"
@@ -154,18 +155,18 @@ StatusOr<std::vector<CmekRegionSpec>> CheckSpecs(const ClusterView& view, CmekKi
   return specs;
 }
 
-// Every failed step in one message: the statement to add is in there.
 Status FromReport(const wire::KeySpec& spec, const wire::CheckReport& report) {
   if (report.usable) return OkStatus();
-  std::vector<std::string> failures;
-  Cause cause = Cause::kInternal;
+  std::vector<FailedCheck> failed;
   for (const wire::CheckStep& step : report.steps) {
-    if (step.result != "FAIL") continue;
-    if (failures.empty()) cause = CauseFromName(step.cause);
-    failures.push_back(absl::StrCat(step.name, ": ", step.message));
+    if (step.result == "FAIL") failed.push_back({step.name, CauseFromName(step.cause), step.message});
   }
-  return Error(cause, absl::StrCat("the cluster may not use key ", spec.uri, ", and nothing was changed. ",
-                                   absl::StrJoin(failures, "; ")));
+  if (failed.empty())
+    return Error(Cause::kInternal,
+                 absl::StrCat("the check of key ", spec.uri, " does not say why it failed"));
+  const Status why = FailedChecks(failed);
+  return Error(CauseOf(why), absl::StrCat("the cluster may not use key ", spec.uri,
+                                          ", and nothing was changed. ", std::string(why.message())));
 }
 
 void AddLine(const std::string& name, const Status& status, wire::CheckReport& report) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kms/text.h"
+#include "base/failed_checks.h"
 
 namespace keyhold::kms {
 
@@ -13,17 +13,11 @@ bool CheckReport::Usable() const {
 
 Status CheckReport::ToStatus() const {
   if (steps.empty()) return Error(Cause::kInternal, "a key check without steps");
-  const CheckStep* first = nullptr;
-  std::string failed;
+  std::vector<FailedCheck> failed;
   for (const CheckStep& step : steps) {
-    if (step.passed) continue;
-    failed += StrCat({first == nullptr ? "" : ", ", step.name});
-    if (first == nullptr) first = &step;
+    if (!step.passed) failed.push_back({step.name, step.cause, step.message});
   }
-  if (first == nullptr) return OkStatus();
-  const bool several = failed.size() > first->name.size();
-  return Error(first->cause,
-               several ? StrCat({"checks failed: ", failed, "; ", first->message}) : first->message);
+  return failed.empty() ? OkStatus() : FailedChecks(failed);
 }
 
 }  // namespace keyhold::kms

@@ -52,7 +52,7 @@ struct CheckReport {
 
   // True when every step passed.
   bool Usable() const;
-  // OK when usable; else the first failed step's cause and message, after the names of all that failed.
+  // OK when usable; else FailedChecks() of those that failed.
   Status ToStatus() const;
 };
 
