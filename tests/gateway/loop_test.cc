@@ -150,8 +150,8 @@ TEST_F(LoopTest, WorkIsDoneInOrderFromAnyThread) {
     });
     loop_->Post([&] { order += "b"; });
   });
+  poster.join();  // both wait before Run(): else "c" may come between them
   loop_->Run();
-  poster.join();
   EXPECT_EQ(order.substr(0, 3), "abc");
 }
 
