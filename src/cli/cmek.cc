@@ -45,7 +45,7 @@ StatusOr<json> Finish(Session& session, const ApiClient& api, const std::string&
 
 StatusOr<json> ApplyCmek(Session& session, const ApiClient& api, const json& cluster, const json& body,
                          CmekOperation operation, bool wait) {
-  const std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek");
+  const std::string path = ClusterPath(cluster) + "/cmek";
   if (operation == CmekOperation::kWhicheverFits) {
     const StatusOr<json> info = api.Get(path);
     const std::string status = info.ok() ? Text(*info, "status") : "DISABLED";
@@ -59,10 +59,28 @@ StatusOr<json> ApplyCmek(Session& session, const ApiClient& api, const json& clu
 }
 
 StatusOr<json> RevokeCmek(Session& session, const ApiClient& api, const json& cluster, bool wait) {
-  const std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek");
+  const std::string path = ClusterPath(cluster) + "/cmek";
   session.output().Progress("Revoking CMEK");
   KEYHOLD_ASSIGN_OR_RETURN(json info, api.Send("PATCH", path, {{"action", "REVOKE"}}));
   return Finish(session, api, path, std::move(info), wait);
+}
+
+// A rotation that failed stands before it.
+json KeySpecInForce(const json& region_info) {
+  for (const json& key : region_info.value("key_infos", json::array())) {
+    if (Text(key, "status") == "ENABLED") return key.value("spec", json::object());
+  }
+  return nullptr;
+}
+
+json KeysInForce(const json& cluster) {
+  json specs = json::array();
+  const json config = cluster.value("cmek_config", json::object());
+  for (const json& region : config.value("region_infos", json::array())) {
+    const json spec = KeySpecInForce(region);
+    if (!spec.is_null()) specs.push_back({{"region", Text(region, "region")}, {"key_spec", spec}});
+  }
+  return {{"region_specs", specs}};
 }
 
 std::string UnreachableText(const json& info) {

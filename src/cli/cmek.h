@@ -20,6 +20,12 @@ StatusOr<nlohmann::json> ApplyCmek(Session& session, const ApiClient& api, const
 StatusOr<nlohmann::json> RevokeCmek(Session& session, const ApiClient& api, const nlohmann::json& cluster,
                                     bool wait);
 
+// The spec of the key in force in a region of CMEKClusterInfo; null where there is none.
+nlohmann::json KeySpecInForce(const nlohmann::json& region_info);
+
+// The keys in force of a cluster, as the body of POST and PUT.
+nlohmann::json KeysInForce(const nlohmann::json& cluster);
+
 // What the cluster does while its KMS does not answer, from `info`'s policy: "serve on for 15m, then lock".
 std::string UnreachableText(const nlohmann::json& info);
 

@@ -24,8 +24,7 @@ std::string CertificateDir(Session& session) { return session.environment().conf
 
 StatusOr<json> ConnectionString(const ApiClient& api, const json& cluster, const std::string& user,
                                 const std::string& database, const std::string& region) {
-  std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")),
-                                  "/connection-string?database=", Encoded(database));
+  std::string path = absl::StrCat(ClusterPath(cluster), "/connection-string?database=", Encoded(database));
   if (!user.empty()) absl::StrAppend(&path, "&sql_user=", Encoded(user));
   if (!region.empty()) absl::StrAppend(&path, "&region=", Encoded(region));
   return api.Get(path);

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "cli/cmek.h"
 #include "cli/connection.h"
 #include "cli/key_spec.h"
 #include "crypto/random.h"
@@ -19,23 +20,8 @@ constexpr absl::Duration kLimit = absl::Minutes(3);  // for each step
 constexpr char kUser[] = "keyhold_drill";
 constexpr char kRevoked[] = "was revoked";  // by the customer, as the gateway says it
 
-std::string PathOf(const json& cluster) { return absl::StrCat("/clusters/", Encoded(Text(cluster, "id"))); }
-
 std::string Stamp(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
-}
-
-// The keys in force, as the body of POST and PUT.
-json KeysOf(const json& cluster) {
-  json specs = json::array();
-  const json config = cluster.value("cmek_config", json::object());
-  for (const json& region : config.value("region_infos", json::array())) {
-    const json keys = region.value("key_infos", json::array());
-    if (keys.empty()) continue;
-    specs.push_back(
-        {{"region", Text(region, "region")}, {"key_spec", keys.front().value("spec", json::object())}});
-  }
-  return {{"region_specs", specs}};
 }
 
 class Drill {
@@ -79,7 +65,7 @@ class Drill {
     KEYHOLD_RETURN_IF_ERROR(ByApi() ? api_.Send("PATCH", cmek_path_, {{"action", "REVOKE"}}).status()
                                     : RunCommand(options_.revoke_with));
     KEYHOLD_RETURN_IF_ERROR(AwaitSql(false, step));
-    return ByApi() ? AwaitStatus("REVOKED") : AwaitField(PathOf(subject_), "state", "LOCKED");
+    return ByApi() ? AwaitStatus("REVOKED") : AwaitField(ClusterPath(subject_), "state", "LOCKED");
   }
 
   Status Restore(json& step) {
@@ -87,7 +73,7 @@ class Drill {
                                     : RunCommand(options_.restore_with));
     revoked_ = false;
     KEYHOLD_RETURN_IF_ERROR(AwaitSql(true, step));
-    return ByApi() ? AwaitStatus("ENABLED") : AwaitField(PathOf(subject_), "state", "CREATED");
+    return ByApi() ? AwaitStatus("ENABLED") : AwaitField(ClusterPath(subject_), "state", "CREATED");
   }
 
   Status RunCommand(const std::string& command) {
@@ -99,7 +85,7 @@ class Drill {
 
   Status UseCluster() {
     subject_ = cluster_;
-    cmek_path_ = PathOf(subject_) + "/cmek";
+    cmek_path_ = ClusterPath(subject_) + "/cmek";
     return MakeUser();
   }
 
@@ -107,8 +93,8 @@ class Drill {
     const Status made = Step("a clone is made", [&](json& step) -> Status {
       KEYHOLD_ASSIGN_OR_RETURN(subject_, api_.Send("POST", "/clusters", CloneBody()));
       step["clone"] = {{"id", Text(subject_, "id")}, {"name", Text(subject_, "name")}};
-      cmek_path_ = PathOf(subject_) + "/cmek";
-      KEYHOLD_RETURN_IF_ERROR(AwaitField(PathOf(subject_), "state", "CREATED"));
+      cmek_path_ = ClusterPath(subject_) + "/cmek";
+      KEYHOLD_RETURN_IF_ERROR(AwaitField(ClusterPath(subject_), "state", "CREATED"));
       KEYHOLD_RETURN_IF_ERROR(CopyAllowlist());
       return CopyPolicy();
     });
@@ -134,10 +120,10 @@ class Drill {
 
   Status CopyAllowlist() {
     const std::string list = "/networking/allowlist";
-    KEYHOLD_ASSIGN_OR_RETURN(const json entries, api_.List(PathOf(cluster_) + list, "allowlist"));
+    KEYHOLD_ASSIGN_OR_RETURN(const json entries, api_.List(ClusterPath(cluster_) + list, "allowlist"));
     for (const json& entry : entries) {
-      const std::string path = absl::StrCat(PathOf(subject_), list, "/", Encoded(Text(entry, "cidr_ip")), "/",
-                                            Text(entry, "cidr_mask"));
+      const std::string path = absl::StrCat(ClusterPath(subject_), list, "/", Encoded(Text(entry, "cidr_ip")),
+                                            "/", Text(entry, "cidr_mask"));
       const json body = {{"name", Text(entry, "name")},
                          {"sql", entry.value("sql", false)},
                          {"ui", entry.value("ui", false)}};
@@ -154,7 +140,7 @@ class Drill {
 
   Status MakeUser() {
     KEYHOLD_RETURN_IF_ERROR(
-        api_.Send("POST", PathOf(subject_) + "/sql-users", {{"name", kUser}, {"password", password_}})
+        api_.Send("POST", ClusterPath(subject_) + "/sql-users", {{"name", kUser}, {"password", password_}})
             .status());
     has_user_ = true;
     for (const json& region : subject_.value("regions", json::array())) {
@@ -178,8 +164,8 @@ class Drill {
   Status DeleteClone() {
     if (Text(subject_, "id").empty()) return OkStatus();
     return Step("the clone is deleted", [&](json&) -> Status {
-      KEYHOLD_RETURN_IF_ERROR(api_.Delete(PathOf(subject_)).status());
-      return AwaitField(PathOf(subject_), "state", "DELETED");
+      KEYHOLD_RETURN_IF_ERROR(api_.Delete(ClusterPath(subject_)).status());
+      return AwaitField(ClusterPath(subject_), "state", "DELETED");
     });
   }
 
@@ -187,7 +173,7 @@ class Drill {
     Status status;
     if (revoked_) status = Step("the cluster is brought back", [&](json& step) { return Restore(step); });
     if (!has_user_) return status;
-    const Status deleted = api_.Delete(PathOf(subject_) + "/sql-users/" + kUser).status();
+    const Status deleted = api_.Delete(ClusterPath(subject_) + "/sql-users/" + kUser).status();
     return status.ok() ? deleted : status;
   }
 
@@ -285,7 +271,7 @@ StatusOr<json> RunDrill(Session& session, const ApiClient& api, const json& clus
                               Text(cluster, "name"), " is ", state, ", its CMEK ", status,
                               "; ccloud cluster info ", Text(cluster, "name"), " says more"));
   }
-  if (options.key_spec.empty()) return Drill(session, api, cluster, options, KeysOf(cluster)).Run();
+  if (options.key_spec.empty()) return Drill(session, api, cluster, options, KeysInForce(cluster)).Run();
   std::vector<std::string> regions;
   for (const json& region : cluster.value("regions", json::array())) regions.push_back(Text(region, "name"));
   KEYHOLD_ASSIGN_OR_RETURN(json keys, ParseKeySpec(options.key_spec, regions));

@@ -28,6 +28,10 @@ StatusOr<std::string> LineOf(std::istream& in) {
 
 }  // namespace
 
+std::string ClusterPath(const json& cluster) {
+  return absl::StrCat("/clusters/", Encoded(Text(cluster, "id")));
+}
+
 std::string Text(const json& object, const char* name) {
   const auto found = object.is_object() ? object.find(name) : object.end();
   if (found == object.end() || found->is_null()) return "";

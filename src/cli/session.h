@@ -44,6 +44,9 @@ class Session {
   Output& output_;
 };
 
+// "/clusters/ID", for ApiClient.
+std::string ClusterPath(const nlohmann::json& cluster);
+
 // Field `name` of an object as text: strings as they are, numbers and booleans as JSON; empty when missing.
 std::string Text(const nlohmann::json& object, const char* name);
 

@@ -24,7 +24,10 @@ class DrillTest : public CliTest {
  protected:
   DrillTest() {
     json cluster = TestCluster("demo", "ENABLED");
-    cluster["cmek_config"]["region_infos"] = {{{"region", "us-east-1"}, {"key_infos", {{{"spec", kSpec}}}}}};
+    const json failed = {{"status", "ROTATE_FAILED"}, {"spec", {{"type", "AWS_KMS"}}}};  // never in force
+    const json in_force = {{"status", "ENABLED"}, {"spec", kSpec}};
+    cluster["cmek_config"]["region_infos"] = {
+        {{"region", "us-east-1"}, {"key_infos", json::array({failed, in_force})}}};
     cluster["cmek_config"]["policy"] = {{"unreachable", "lock"}, {"is_default", false}};
     api_.AddCluster(cluster);
     json clone = TestCluster("drill");

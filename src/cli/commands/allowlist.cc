@@ -28,9 +28,7 @@ StatusOr<Network> ParseNetwork(const std::string& text) {
   return network;
 }
 
-std::string ListPath(const json& cluster) {
-  return absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/networking/allowlist");
-}
+std::string ListPath(const json& cluster) { return ClusterPath(cluster) + "/networking/allowlist"; }
 
 std::string EntryPath(const json& cluster, const Network& network) {
   return absl::StrCat(ListPath(cluster), "/", Encoded(network.ip), "/", network.mask);

@@ -47,7 +47,7 @@ Status Info(Session& session, const Arguments& arguments) {
 Status Nodes(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
-  std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/nodes");
+  std::string path = ClusterPath(cluster) + "/nodes";
   if (arguments.Has("--region")) absl::StrAppend(&path, "?region_name=", Encoded(arguments.Text("--region")));
   KEYHOLD_ASSIGN_OR_RETURN(const json nodes, api.List(path, "nodes"));
   if (session.output().json()) {

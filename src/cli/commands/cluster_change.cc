@@ -102,8 +102,6 @@ StatusOr<json> CreateBody(const Arguments& arguments) {
       {"name", arguments.Text("NAME")}, {"provider", arguments.Text("--cloud", "AWS")}, {"spec", spec}};
 }
 
-std::string PathOf(const json& cluster) { return absl::StrCat("/clusters/", Encoded(Text(cluster, "id"))); }
-
 bool IsSettled(const json& cluster) { return Text(cluster, "state") != "CREATING"; }
 
 Status Created(const json& cluster) {
@@ -120,7 +118,7 @@ Status Create(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(json cluster, api.Send("POST", "/clusters", body));
   if (arguments.Has("--wait")) {
     KEYHOLD_ASSIGN_OR_RETURN(
-        cluster, session.Await(api, PathOf(cluster), IsSettled, "Waiting for the cluster", "state"));
+        cluster, session.Await(api, ClusterPath(cluster), IsSettled, "Waiting for the cluster", "state"));
     KEYHOLD_RETURN_IF_ERROR(Created(cluster));
   }
   if (session.output().json()) {
@@ -230,11 +228,11 @@ Status Update(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const json changes, Changes(cluster, arguments, added));
   if (!changes.empty()) {
     session.output().Progress("Updating cluster");
-    KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Send("PATCH", PathOf(cluster), changes));
+    KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Send("PATCH", ClusterPath(cluster), changes));
   }
   const bool wait = !arguments.Has("--no-wait");
   if (!added.empty() && wait) {
-    KEYHOLD_ASSIGN_OR_RETURN(cluster, session.Await(api, PathOf(cluster), HasGrown,
+    KEYHOLD_ASSIGN_OR_RETURN(cluster, session.Await(api, ClusterPath(cluster), HasGrown,
                                                     "Waiting for the new regions", "operation_status"));
   } else if (added.empty() && arguments.Has("--cmek-key-spec")) {
     KEYHOLD_ASSIGN_OR_RETURN(const json body,
@@ -242,7 +240,7 @@ Status Update(Session& session, const Arguments& arguments) {
     KEYHOLD_RETURN_IF_ERROR(
         ApplyCmek(session, api, cluster, body, CmekOperation::kWhicheverFits, wait).status());
   }
-  KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Get(PathOf(cluster)));
+  KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Get(ClusterPath(cluster)));
   ShowUpdated(session, cluster);
   return OkStatus();
 }
@@ -255,7 +253,7 @@ Status Delete(Session& session, const Arguments& arguments) {
                                             Text(cluster, "name")));
   }
   session.output().Progress("Deleting cluster");
-  KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Delete(PathOf(cluster)));
+  KEYHOLD_ASSIGN_OR_RETURN(cluster, api.Delete(ClusterPath(cluster)));
   if (session.output().json()) {
     session.output().Json(cluster);
     return OkStatus();

@@ -23,29 +23,13 @@ Status Get(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
   session.output().Progress("Retrieving CMEK configuration");
-  KEYHOLD_ASSIGN_OR_RETURN(const json info,
-                           api.Get(absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek")));
+  KEYHOLD_ASSIGN_OR_RETURN(const json info, api.Get(ClusterPath(cluster) + "/cmek"));
   Show(session, cluster, info);
   return OkStatus();
 }
 
-// The keys in force, as the body of a rotation to their new versions.
-json KeysInForce(const json& cluster) {
-  json body = {{"region_specs", json::array()}};
-  for (const json& region :
-       cluster.value("cmek_config", json::object()).value("region_infos", json::array())) {
-    for (const json& key : region.value("key_infos", json::array())) {
-      if (Text(key, "status") != "ENABLED") continue;
-      body["region_specs"].push_back(
-          {{"region", Text(region, "region")}, {"key_spec", key.value("spec", json::object())}});
-      break;
-    }
-  }
-  return body;
-}
-
 StatusOr<json> BodyFor(const json& cluster, const Arguments& arguments) {
-  if (!arguments.Has("--cmek-key-spec")) return KeysInForce(cluster);
+  if (!arguments.Has("--cmek-key-spec")) return KeysInForce(cluster);  // their newest versions
   std::vector<std::string> regions;
   for (const json& region : cluster.value("regions", json::array())) regions.push_back(Text(region, "name"));
   return ParseKeySpec(arguments.Text("--cmek-key-spec"), regions);
@@ -94,7 +78,7 @@ Status SetPolicy(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
   session.output().Progress("Setting the CMEK policy");
-  const std::string path = absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek/policy");
+  const std::string path = ClusterPath(cluster) + "/cmek/policy";
   KEYHOLD_ASSIGN_OR_RETURN(const json info,
                            api.Send("PUT", path, {{"unreachable", arguments.Text("--unreachable")}}));
   Show(session, cluster, info);

@@ -42,9 +42,7 @@ Status Check(Session& session, const Arguments& arguments) {
   for (const json& region : cluster.value("regions", json::array())) regions.push_back(Text(region, "name"));
   KEYHOLD_ASSIGN_OR_RETURN(const json body, ParseKeySpec(arguments.Text("--cmek-key-spec"), regions));
   session.output().Progress("Checking the key on the cluster's nodes; nothing is changed");
-  KEYHOLD_ASSIGN_OR_RETURN(
-      const json answer,
-      api.Send("POST", absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek/check"), body));
+  KEYHOLD_ASSIGN_OR_RETURN(const json answer, api.Send("POST", ClusterPath(cluster) + "/cmek/check", body));
   if (session.output().json()) {
     session.output().Json(answer);
   } else {

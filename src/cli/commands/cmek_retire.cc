@@ -64,9 +64,7 @@ void JudgeRegion(const json& region, const std::string& key, json& lines) {
 
 // Nodes that do not serve: what was last heard of them may not be so any more.
 StatusOr<json> SilentNodes(const ApiClient& api, const json& cluster) {
-  KEYHOLD_ASSIGN_OR_RETURN(
-      const json nodes,
-      api.List(absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/nodes"), "nodes"));
+  KEYHOLD_ASSIGN_OR_RETURN(const json nodes, api.List(ClusterPath(cluster) + "/nodes", "nodes"));
   json silent = json::array();
   for (const json& node : nodes) {
     if (Text(node, "status") != "LIVE") silent.push_back(Text(node, "name"));
@@ -76,8 +74,7 @@ StatusOr<json> SilentNodes(const ApiClient& api, const json& cluster) {
 
 StatusOr<json> Judge(const ApiClient& api, const json& cluster, const std::string& key,
                      const std::string& version) {
-  KEYHOLD_ASSIGN_OR_RETURN(const json cmek,
-                           api.Get(absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/cmek")));
+  KEYHOLD_ASSIGN_OR_RETURN(const json cmek, api.Get(ClusterPath(cluster) + "/cmek"));
   json lines = json::array();
   for (const json& region : cmek.value("region_infos", json::array())) JudgeRegion(region, key, lines);
   if (lines.empty()) {

@@ -1,11 +1,10 @@
 // `ccloud cmek policy`: who is to be granted what on a key, and the commands that grant it.
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cli/cmek.h"
 #include "cli/commands/groups.h"
-#include "cli/exit_code.h"
 #include "cli/session.h"
 
 namespace keyhold::cli {
@@ -122,9 +121,9 @@ StatusOr<Policy> PolicyOf(const json& organization, const std::string& cloud, co
 // The key in force, so that what is printed fits what there is.
 std::string KeyOf(const json& cluster, const std::string& region) {
   for (const json& info : cluster.value("cmek_config", json::object()).value("region_infos", json::array())) {
-    const json keys = info.value("key_infos", json::array());
-    if (Text(info, "region") != region || keys.empty()) continue;
-    return Text(keys.front().value("spec", json::object()), "uri");
+    if (Text(info, "region") != region) continue;
+    const json spec = KeySpecInForce(info);
+    return spec.is_null() ? "" : Text(spec, "uri");
   }
   return "";
 }

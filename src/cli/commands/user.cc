@@ -9,9 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-std::string UsersPath(const json& cluster) {
-  return absl::StrCat("/clusters/", Encoded(Text(cluster, "id")), "/sql-users");
-}
+std::string UsersPath(const json& cluster) { return ClusterPath(cluster) + "/sql-users"; }
 
 void Show(Session& session, const std::string& what, const json& user, const json& cluster) {
   if (session.output().json()) return session.output().Json(user);
