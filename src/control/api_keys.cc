@@ -40,12 +40,6 @@ std::string PayloadOf(const std::string& id, const std::string& name) {
                                                          nlohmann::json::error_handler_t::replace);
 }
 
-const ServiceAccount* FindAccount(const std::vector<ServiceAccount>& accounts, const std::string& id) {
-  const auto found =
-      std::find_if(accounts.begin(), accounts.end(), [&](const ServiceAccount& a) { return a.id == id; });
-  return found == accounts.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 crypto::SecretBytes RandomText(crypto::Random& random, size_t size) {
@@ -94,9 +88,8 @@ StatusOr<Caller> ApiKeys::Authenticate(std::string_view text) {
     const auto key = tables.api_keys.Get(std::string(text.substr(kPrefix.size(), kApiKeyIdSize)));
     const std::string hash = key ? key->secret_sha256 : std::string(64, '0');
     if (!crypto::ConstantTimeEqual(AsBytes(HashOf(text)), AsBytes(hash))) return OkStatus();
-    const auto accounts = tables.organization.ServiceAccounts();
-    const ServiceAccount* account = FindAccount(accounts, key->service_account_id);
-    if (account != nullptr)
+    const auto account = tables.organization.GetServiceAccount(key->service_account_id);
+    if (account)
       caller = Caller{account->id, account->name, key->id, "", "", tables.roles.OfAccount(account->id)};
     return OkStatus();
   }));
@@ -113,7 +106,7 @@ StatusOr<NewApiKey> ApiKeys::Create(const Caller& caller, const std::string& ser
   KEYHOLD_RETURN_IF_ERROR(audit.Outcome([&]() -> Status {
     KEYHOLD_RETURN_IF_ERROR(CheckKeyName(name));
     return audit.Commit([&](Tables& tables) {
-      if (FindAccount(tables.organization.ServiceAccounts(), service_account_id) == nullptr) {
+      if (!tables.organization.GetServiceAccount(service_account_id)) {
         return Error(Cause::kInvalidArgument,
                      "there is no service account with the id in service_account_id; GET"
                      " /api/v1/service-accounts lists them");

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "control/audit.h"
+#include "control/service_accounts.h"
 
 namespace keyhold::control {
 namespace {
@@ -22,32 +23,13 @@ std::vector<RoleGrant> WithMembership(const std::string& account_id, std::vector
   return grants;
 }
 
-Status FindAccount(Tables& tables, const std::string& account_id) {
-  const auto accounts = tables.organization.ServiceAccounts();
-  const bool known = std::any_of(accounts.begin(), accounts.end(),
-                                 [&](const ServiceAccount& account) { return account.id == account_id; });
-  if (known) return OkStatus();
-  return Error(Cause::kNotFound,
-               "there is no service account with this id; ccloud service-account list shows those there are");
-}
-
 std::string ScopeOf(const RoleGrant& grant) {
   return grant.cluster_id.empty() ? "the organization" : absl::StrCat("cluster ", grant.cluster_id);
 }
 
 std::string PayloadOf(const std::string& account_id, const std::vector<RoleGrant>& grants) {
-  json roles = json::array();
-  for (const RoleGrant& grant : grants) {
-    roles.push_back({{"name", RoleName(grant.role)}, {"cluster_id", grant.cluster_id}});
-  }
-  return json{{"user_id", account_id}, {"roles", roles}}.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-Status CheckTarget(Tables& tables, const Caller& caller, const RoleGrant& grant) {
-  KEYHOLD_RETURN_IF_ERROR(CheckGrant(grant));
-  KEYHOLD_RETURN_IF_ERROR(CheckMayGrant(caller, grant));
-  if (grant.cluster_id.empty()) return OkStatus();
-  return FindCluster(tables, grant.cluster_id).status();
+  return json{{"user_id", account_id}, {"roles", GrantsJson(grants)}}.dump(-1, ' ', false,
+                                                                           json::error_handler_t::replace);
 }
 
 bool Contains(const std::vector<RoleGrant>& grants, const RoleGrant& grant) {
@@ -104,6 +86,23 @@ Status CheckMayGrant(const Caller& caller, const RoleGrant& grant) {
                             ": that takes ORG_ADMIN, or for roles of clusters CLUSTER_ADMIN there"));
 }
 
+Status PutGrant(Tables& tables, const Caller& caller, const RoleGrant& grant) {
+  if (grant.role == Role::kOrgMember && grant.cluster_id.empty()) return OkStatus();
+  KEYHOLD_RETURN_IF_ERROR(CheckGrant(grant));
+  KEYHOLD_RETURN_IF_ERROR(CheckMayGrant(caller, grant));
+  if (!grant.cluster_id.empty()) KEYHOLD_RETURN_IF_ERROR(FindCluster(tables, grant.cluster_id).status());
+  tables.roles.Put(grant);
+  return OkStatus();
+}
+
+json GrantsJson(const std::vector<RoleGrant>& grants) {
+  json roles = json::array();
+  for (const RoleGrant& grant : grants) {
+    roles.push_back({{"name", RoleName(grant.role)}, {"cluster_id", grant.cluster_id}});
+  }
+  return roles;
+}
+
 Status CheckAdminRemains(Tables& tables) {
   const std::vector<ApiKey> keys = tables.api_keys.List();
   const std::vector<RoleGrant> grants = tables.roles.List();
@@ -132,7 +131,7 @@ StatusOr<std::vector<Roles::AccountRoles>> Roles::List() {
 StatusOr<std::vector<RoleGrant>> Roles::Get(const std::string& account_id) {
   std::vector<RoleGrant> grants;
   KEYHOLD_RETURN_IF_ERROR(core_.store.Read([&](Tables& tables) {
-    KEYHOLD_RETURN_IF_ERROR(FindAccount(tables, account_id));
+    KEYHOLD_RETURN_IF_ERROR(FindServiceAccount(tables, account_id).status());
     grants = tables.roles.OfAccount(account_id);
     return OkStatus();
   }));
@@ -143,7 +142,7 @@ StatusOr<std::vector<RoleGrant>> Roles::Set(const Caller& caller, const std::str
                                             const std::vector<RoleGrant>& wanted) {
   Audit audit(core_, caller, "ASSIGN_USER_ROLE", PayloadOf(account_id, wanted));
   KEYHOLD_RETURN_IF_ERROR(audit.Outcome(audit.Commit([&](Tables& tables) {
-    KEYHOLD_RETURN_IF_ERROR(FindAccount(tables, account_id));
+    KEYHOLD_RETURN_IF_ERROR(FindServiceAccount(tables, account_id).status());
     const std::vector<RoleGrant> had = tables.roles.OfAccount(account_id);
     for (const RoleGrant& grant : had) {
       if (Contains(wanted, grant)) continue;
@@ -152,8 +151,7 @@ StatusOr<std::vector<RoleGrant>> Roles::Set(const Caller& caller, const std::str
     }
     for (const RoleGrant& grant : wanted) {
       if (grant.role == Role::kOrgMember || Contains(had, grant)) continue;
-      KEYHOLD_RETURN_IF_ERROR(CheckTarget(tables, caller, grant));
-      tables.roles.Put(grant);
+      KEYHOLD_RETURN_IF_ERROR(PutGrant(tables, caller, grant));
     }
     return CheckAdminRemains(tables);
   })));
@@ -163,11 +161,8 @@ StatusOr<std::vector<RoleGrant>> Roles::Set(const Caller& caller, const std::str
 StatusOr<std::vector<RoleGrant>> Roles::Add(const Caller& caller, const RoleGrant& grant) {
   Audit audit(core_, caller, "ADD_USER_TO_ROLE", PayloadOf(grant.account_id, {grant}));
   KEYHOLD_RETURN_IF_ERROR(audit.Outcome(audit.Commit([&](Tables& tables) {
-    KEYHOLD_RETURN_IF_ERROR(FindAccount(tables, grant.account_id));
-    if (grant.role == Role::kOrgMember && grant.cluster_id.empty()) return OkStatus();
-    KEYHOLD_RETURN_IF_ERROR(CheckTarget(tables, caller, grant));
-    tables.roles.Put(grant);
-    return OkStatus();
+    KEYHOLD_RETURN_IF_ERROR(FindServiceAccount(tables, grant.account_id).status());
+    return PutGrant(tables, caller, grant);
   })));
   return Get(grant.account_id);
 }
@@ -175,7 +170,7 @@ StatusOr<std::vector<RoleGrant>> Roles::Add(const Caller& caller, const RoleGran
 StatusOr<std::vector<RoleGrant>> Roles::Remove(const Caller& caller, const RoleGrant& grant) {
   Audit audit(core_, caller, "REMOVE_USER_FROM_ROLE", PayloadOf(grant.account_id, {grant}));
   KEYHOLD_RETURN_IF_ERROR(audit.Outcome(audit.Commit([&](Tables& tables) {
-    KEYHOLD_RETURN_IF_ERROR(FindAccount(tables, grant.account_id));
+    KEYHOLD_RETURN_IF_ERROR(FindServiceAccount(tables, grant.account_id).status());
     if (grant.role == Role::kOrgMember) {
       return Error(Cause::kFailedPrecondition,
                    "every account is an ORG_MEMBER; delete the service account to end that");

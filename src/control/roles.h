@@ -2,6 +2,7 @@
 // (api/permissions.h); here is who has which.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,7 +55,14 @@ class Roles {
   Core& core_;
 };
 
-// For those who change accounts and roles in a transaction of their own: kFailedPrecondition where no account
+// For those who change accounts and roles in a transaction of their own. The grant, if `caller` may give it:
+// the errors of Roles::Add().
+Status PutGrant(Tables& tables, const Caller& caller, const RoleGrant& grant);
+
+// As the audit log has them.
+nlohmann::json GrantsJson(const std::vector<RoleGrant>& grants);
+
+// kFailedPrecondition where no account
 // with an API key would have ORG_ADMIN any more.
 Status CheckAdminRemains(Tables& tables);
 

@@ -31,34 +31,20 @@ Status CheckDescription(const std::string& description) {
                                                      kMaxDescriptionSize, " printable ASCII characters"));
 }
 
-StatusOr<ServiceAccount> Find(Tables& tables, const std::string& id) {
-  for (ServiceAccount& account : tables.organization.ServiceAccounts()) {
-    if (account.id == id) return std::move(account);
-  }
-  return Error(Cause::kNotFound,
-               "there is no service account with this id; ccloud service-account list shows those there are");
-}
-
 std::string PayloadOf(const std::string& id, const std::string& name, const std::vector<RoleGrant>& grants) {
   json payload = {{"id", id}, {"name", name}};
-  for (const RoleGrant& grant : grants) {
-    payload["roles"].push_back({{"name", RoleName(grant.role)}, {"cluster_id", grant.cluster_id}});
-  }
+  if (!grants.empty()) payload["roles"] = GrantsJson(grants);
   return payload.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Status PutGrants(Tables& tables, const Caller& caller, const std::vector<RoleGrant>& grants) {
-  for (const RoleGrant& grant : grants) {
-    if (grant.role == Role::kOrgMember && grant.cluster_id.empty()) continue;
-    KEYHOLD_RETURN_IF_ERROR(CheckGrant(grant));
-    KEYHOLD_RETURN_IF_ERROR(CheckMayGrant(caller, grant));
-    if (!grant.cluster_id.empty()) KEYHOLD_RETURN_IF_ERROR(FindCluster(tables, grant.cluster_id).status());
-    tables.roles.Put(grant);
-  }
-  return OkStatus();
-}
-
 }  // namespace
+
+StatusOr<ServiceAccount> FindServiceAccount(Tables& tables, const std::string& id) {
+  auto account = tables.organization.GetServiceAccount(id);
+  if (account) return *std::move(account);
+  return Error(Cause::kNotFound,
+               "there is no service account with this id; ccloud service-account list shows those there are");
+}
 
 StatusOr<ServiceAccount> ServiceAccounts::Create(const Caller& caller, const std::string& name,
                                                  const std::string& description,
@@ -72,7 +58,8 @@ StatusOr<ServiceAccount> ServiceAccounts::Create(const Caller& caller, const std
     KEYHOLD_RETURN_IF_ERROR(CheckDescription(description));
     return audit.Commit([&](Tables& tables) {
       tables.organization.InsertServiceAccount(account);
-      return PutGrants(tables, caller, grants);
+      for (const RoleGrant& grant : grants) KEYHOLD_RETURN_IF_ERROR(PutGrant(tables, caller, grant));
+      return OkStatus();
     });
   }()));
   return account;
@@ -86,7 +73,7 @@ StatusOr<ServiceAccount> ServiceAccounts::Update(const Caller& caller, const std
     if (name) KEYHOLD_RETURN_IF_ERROR(CheckName(*name));
     if (description) KEYHOLD_RETURN_IF_ERROR(CheckDescription(*description));
     return audit.Commit([&](Tables& tables) -> Status {
-      KEYHOLD_ASSIGN_OR_RETURN(ServiceAccount account, Find(tables, id));
+      KEYHOLD_ASSIGN_OR_RETURN(ServiceAccount account, FindServiceAccount(tables, id));
       account.name = name.value_or(account.name);
       account.description = description.value_or(account.description);
       tables.organization.UpdateServiceAccount(account);
@@ -100,7 +87,7 @@ StatusOr<ServiceAccount> ServiceAccounts::Delete(const Caller& caller, const std
   Audit audit(core_, caller, "DELETE_SERVICE_ACCOUNT", PayloadOf(id, "", {}));
   StatusOr<ServiceAccount> account = Error(Cause::kInternal, "not read");
   KEYHOLD_RETURN_IF_ERROR(audit.Outcome(audit.Commit([&](Tables& tables) -> Status {
-    account = Find(tables, id);
+    account = FindServiceAccount(tables, id);
     KEYHOLD_RETURN_IF_ERROR(account.status());
     for (const RoleGrant& grant : tables.roles.OfAccount(id)) tables.roles.Delete(grant);
     for (const ApiKey& key : tables.api_keys.List()) {
@@ -124,7 +111,7 @@ StatusOr<std::vector<ServiceAccount>> ServiceAccounts::List() {
 StatusOr<ServiceAccount> ServiceAccounts::Get(const std::string& id) {
   StatusOr<ServiceAccount> account = Error(Cause::kInternal, "not read");
   KEYHOLD_RETURN_IF_ERROR(core_.store.Read([&](Tables& tables) {
-    account = Find(tables, id);
+    account = FindServiceAccount(tables, id);
     return account.status();
   }));
   return account;

@@ -32,4 +32,7 @@ class ServiceAccounts {
   Core& core_;
 };
 
+// In a transaction. kNotFound.
+StatusOr<ServiceAccount> FindServiceAccount(Tables& tables, const std::string& id);
+
 }  // namespace keyhold::control

@@ -71,6 +71,11 @@ T Require(std::optional<T> value, const char* column) {
   return *std::move(value);
 }
 
+ServiceAccount ServiceAccountFrom(const Row& row) {
+  return {row.Text("id"), row.Text("name"), row.Text("description"), row.Text("creator_name"),
+          row.Time("created_at")};
+}
+
 ApiKey ApiKeyFrom(const Row& row) {
   return {row.Text("id"), row.Text("service_account_id"), row.Text("name"), row.Text("secret_sha256"),
           row.Time("created_at")};
@@ -158,11 +163,13 @@ void OrganizationTable::Insert(const Organization& o) {
 }
 
 std::vector<ServiceAccount> OrganizationTable::ServiceAccounts() {
-  return Collect<ServiceAccount>(
-      (sql_.prepare << "select * from service_accounts order by created_at, id"), [](const Row& row) {
-        return ServiceAccount{row.Text("id"), row.Text("name"), row.Text("description"),
-                              row.Text("creator_name"), row.Time("created_at")};
-      });
+  return Collect<ServiceAccount>((sql_.prepare << "select * from service_accounts order by created_at, id"),
+                                 ServiceAccountFrom);
+}
+
+std::optional<ServiceAccount> OrganizationTable::GetServiceAccount(const std::string& id) {
+  return First(Collect<ServiceAccount>(
+      (sql_.prepare << "select * from service_accounts where id = :i", use(id)), ServiceAccountFrom));
 }
 
 void OrganizationTable::InsertServiceAccount(const ServiceAccount& a) {

@@ -26,6 +26,7 @@ class OrganizationTable {
   std::optional<Organization> Get();
   void Insert(const Organization& organization);
   std::vector<ServiceAccount> ServiceAccounts();
+  std::optional<ServiceAccount> GetServiceAccount(const std::string& id);
   void InsertServiceAccount(const ServiceAccount& account);
   void UpdateServiceAccount(const ServiceAccount& account);
   // Its API keys and roles must be gone.
