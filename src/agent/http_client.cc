@@ -1,12 +1,12 @@
 #include "agent/http_client.h"
 
 #include <curl/curl.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <atomic>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "base/socket_address.h"
 
 namespace keyhold::agent {
 namespace {
@@ -70,7 +70,6 @@ class CurlClient final : public HttpClient {
   ~CurlClient() override {
     curl_.reset();
     if (multi_ != nullptr) curl_multi_cleanup(multi_);
-    CloseDirectory();
   }
 
   StatusOr<json> Send(const HttpCall& call) override {
@@ -114,19 +113,12 @@ class CurlClient final : public HttpClient {
 
   const std::string& Peer() const { return socket_path_.empty() ? base_ : socket_path_; }
 
-  void CloseDirectory() {
-    if (directory_ >= 0) close(directory_);
-    directory_ = -1;
-  }
-
-  // A sockaddr_un holds 107 bytes: the directory is reached by its descriptor. Opened anew each time, as the
-  // node may have been made again.
+  // Opened anew each time, as the node may have been made again.
   StatusOr<std::string> ShortSocketPath() {
-    CloseDirectory();
-    const size_t slash = socket_path_.rfind('/');
-    directory_ = open(socket_path_.substr(0, slash).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (directory_ < 0) return Error(Cause::kUnavailable, socket_path_ + " is not there");
-    return absl::StrCat("/proc/self/fd/", directory_, socket_path_.substr(slash));
+    auto address = SocketAddress::Of(socket_path_);
+    if (!address.ok()) return Error(Cause::kUnavailable, socket_path_ + " is not there");
+    address_ = *std::move(address);
+    return address_->text();
   }
 
   Status Prepare(const HttpCall& call) {
@@ -159,7 +151,7 @@ class CurlClient final : public HttpClient {
   CURLM* const multi_;
   std::unique_ptr<CURL, FreeCurl> curl_;
   Headers headers_;
-  int directory_ = -1;
+  std::optional<SocketAddress> address_;  // of a call that goes to a socket
   std::atomic<bool> stop_ = false;
 };
 

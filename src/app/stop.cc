@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <httplib.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +12,7 @@
 #include "app/host_dir.h"
 #include "app/say.h"
 #include "app/start.h"
+#include "base/socket_address.h"
 
 namespace keyhold::app {
 namespace {
@@ -33,9 +33,8 @@ Status EndSupervisor(int pid) {
   return Error(Cause::kUnavailable, absl::StrCat("pid ", pid, " did not end in 150 s; its logs tell why"));
 }
 
-// A socket's address has 107 bytes at most; by its directory's descriptor any path fits.
-httplib::Client ClientAt(int run_dir) {
-  httplib::Client client(absl::StrCat("/proc/self/fd/", run_dir, "/control.sock"));
+httplib::Client ClientAt(const SocketAddress& address) {
+  httplib::Client client(address.text());
   client.set_address_family(AF_UNIX);
   client.set_connection_timeout(5);
   client.set_read_timeout(90);
@@ -44,9 +43,9 @@ httplib::Client ClientAt(int run_dir) {
 
 // True when a node answered there, was told to stop, and has.
 bool StopNode(const std::string& run_dir) {
-  const int fd = open(run_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return false;
-  httplib::Client client = ClientAt(fd);
+  const auto address = SocketAddress::Of(run_dir + "/control.sock");
+  if (!address.ok()) return false;
+  httplib::Client client = ClientAt(*address);
   const auto answer = client.Post("/stop", "{}", "application/json");
   const bool stops = answer && answer->status == 200;
   // Each answer comes with the next change of its status, and none once it has ended.
@@ -56,7 +55,6 @@ bool StopNode(const std::string& run_dir) {
     if (!body.is_object() || !body.contains("version") || !body["version"].is_number_unsigned()) break;
     version = body["version"].get<uint64_t>();
   }
-  close(fd);
   return stops;
 }
 

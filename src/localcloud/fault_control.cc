@@ -1,18 +1,13 @@
 #include "localcloud/fault_control.h"
 
-#include <fcntl.h>
-#include <httplib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/unix_http_server.h"
 #include "localcloud/json.h"
 
 namespace keyhold::localcloud {
@@ -35,89 +30,43 @@ void Answer(httplib::Response& response, const Status& status) {
   Answer(response, {{"cause", CauseName(CauseOf(status))}, {"message", std::string(status.message())}});
 }
 
-// A socket's address has 107 bytes at most; by its directory's descriptor any path fits.
-class AnchoredDir {
- public:
-  explicit AnchoredDir(const std::string& path)
-      : fd_(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), error_(errno) {}
-  ~AnchoredDir() {
-    if (fd_ >= 0) close(fd_);
-  }
-  AnchoredDir(const AnchoredDir&) = delete;
-  AnchoredDir& operator=(const AnchoredDir&) = delete;
-
-  Status Opened(const std::string& path) const {
-    return fd_ >= 0 ? OkStatus() : ErrnoError(error_, "opening " + path);
-  }
-  std::string Socket() const { return absl::StrCat("/proc/self/fd/", fd_, kSocket); }
-
- private:
-  const int fd_;
-  const int error_;
-};
-
 class Server final : public FaultControl {
  public:
-  Server(const std::string& dir, FaultGate& gate) : dir_(dir), path_(dir + kSocket), gate_(gate) {}
-
-  ~Server() override {
-    server_.stop();
-    if (!thread_.joinable()) return;
-    thread_.join();
-    unlink(path_.c_str());
-  }
+  Server(const std::string& dir, FaultGate& gate) : gate_(gate), server_(dir + kSocket) {}
 
   Status Start() {
-    KEYHOLD_RETURN_IF_ERROR(dir_.Opened(path_));
     AddRoutes();
-    unlink(path_.c_str());
-    server_.set_payload_max_length(kLargestOrder);
-    server_.set_address_family(AF_UNIX);
-    const mode_t before = umask(0177);
-    const bool bound = server_.bind_to_port(dir_.Socket(), 80);
-    umask(before);
-    if (!bound) return ErrnoError(errno, "listening at " + path_);
-    thread_ = std::thread([this] {
-      server_.listen_after_bind();
-      ended_ = true;
-    });
-    // A server that is told to stop before it runs does not stop.
-    while (!server_.is_running() && !ended_) std::this_thread::yield();
-    return OkStatus();
+    return server_.Start(kLargestOrder);
   }
 
  private:
   void AddRoutes() {
-    server_.Get("/faults", [this](const httplib::Request&, httplib::Response& response) {
+    server_.routes().Get("/faults", [this](const httplib::Request&, httplib::Response& response) {
       Json faults = Json::array();
       for (const Fault& fault : gate_.List()) faults.push_back(ToJson(fault));
       Answer(response, faults);
     });
-    server_.Post("/faults", [this](const httplib::Request& request, httplib::Response& response) {
+    server_.routes().Post("/faults", [this](const httplib::Request& request, httplib::Response& response) {
       const auto body = ParseJson(request.body);
       const auto order = body.ok() ? OrderFromJson(*body) : body.status();
       const auto id = order.ok() ? gate_.Add(*order) : order.status();
       if (!id.ok()) return Answer(response, id.status());
       Answer(response, Json{{"id", *id}});
     });
-    server_.Delete("/faults", [this](const httplib::Request&, httplib::Response& response) {
+    server_.routes().Delete("/faults", [this](const httplib::Request&, httplib::Response& response) {
       gate_.ClearAll();
       Answer(response, OkStatus());
     });
-    server_.Delete(R"(/faults/(\d{1,19}))",
-                   [this](const httplib::Request& request, httplib::Response& response) {
-                     uint64_t id = 0;
-                     const bool number = absl::SimpleAtoi(request.matches[1].str(), &id);
-                     Answer(response, gate_.Clear(number ? id : 0));
-                   });
+    server_.routes().Delete(R"(/faults/(\d{1,19}))",
+                            [this](const httplib::Request& request, httplib::Response& response) {
+                              uint64_t id = 0;
+                              const bool number = absl::SimpleAtoi(request.matches[1].str(), &id);
+                              Answer(response, gate_.Clear(number ? id : 0));
+                            });
   }
 
-  const AnchoredDir dir_;
-  const std::string path_;
   FaultGate& gate_;
-  httplib::Server server_;
-  std::atomic<bool> ended_ = false;
-  std::thread thread_;
+  UnixHttpServer server_;
 };
 
 Status NotReached(const std::string& dir) {
@@ -130,9 +79,9 @@ Status NotReached(const std::string& dir) {
 
 StatusOr<Json> Ask(const std::string& dir, const char* method, const std::string& path,
                    const std::string& body) {
-  const AnchoredDir anchor(dir);
-  if (!anchor.Opened(dir).ok()) return NotReached(dir);
-  httplib::Client client(anchor.Socket());
+  const auto address = SocketAddress::Of(dir + kSocket);
+  if (!address.ok()) return NotReached(dir);
+  httplib::Client client(address->text());
   client.set_address_family(AF_UNIX);
   httplib::Request request;
   request.method = method;
