@@ -141,7 +141,7 @@ StatusOr<SecretBytes> OpenBox(Bytes key, Bytes associated_data, Bytes box) {
 }
 
 std::string SealSiv(Bytes key, Bytes associated_data, Bytes plaintext) {
-  if (key.size() != kSivKeySize) std::abort();
+  if (key.size() != kSivKeySize || associated_data.empty() || plaintext.empty()) std::abort();
   const Context context = NewContext();
   std::string sealed(kSivOverhead + plaintext.size(), '\0');
   auto* out = reinterpret_cast<uint8_t*>(sealed.data());
@@ -157,9 +157,9 @@ std::string SealSiv(Bytes key, Bytes associated_data, Bytes plaintext) {
 }
 
 StatusOr<std::string> OpenSiv(Bytes key, Bytes associated_data, Bytes sealed) {
-  if (key.size() != kSivKeySize) std::abort();
-  if (sealed.size() < kSivOverhead)
-    return Error(Cause::kCorrupt, "a sealed name is shorter than its overhead");
+  if (key.size() != kSivKeySize || associated_data.empty()) std::abort();
+  if (sealed.size() <= kSivOverhead)
+    return Error(Cause::kCorrupt, "a sealed name is shorter than any can be");
   const Context context = NewContext();
   const Bytes ciphertext = sealed.subspan(kSivOverhead);
   std::string plaintext(ciphertext.size(), '\0');

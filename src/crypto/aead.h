@@ -45,11 +45,12 @@ std::string SealBox(Bytes key, Random& random, Bytes associated_data, Bytes plai
 // kCorrupt when `box` was not made by SealBox with this key and these data.
 StatusOr<SecretBytes> OpenBox(Bytes key, Bytes associated_data, Bytes box);
 
-// AES-256-SIV: `key` has 64 bytes. Output: synthetic IV (16) | ciphertext.
+// AES-256-SIV: `key` has 64 bytes, and neither text is empty: OpenSSL 3.0 passes over what is
+// (CVE-2023-2975), and would open any 16 bytes as an empty plaintext. Output: synthetic IV (16) | ciphertext.
 inline constexpr size_t kSivKeySize = 64;
 inline constexpr size_t kSivOverhead = 16;
 std::string SealSiv(Bytes key, Bytes associated_data, Bytes plaintext);
-// kCorrupt when it does not authenticate.
+// kCorrupt when it does not authenticate, as nothing does that has no ciphertext.
 StatusOr<std::string> OpenSiv(Bytes key, Bytes associated_data, Bytes sealed);
 
 }  // namespace keyhold::crypto

@@ -36,7 +36,8 @@ std::string ToName(std::string_view bytes) {
 std::optional<std::string> FromName(std::string_view text) {
   std::string bytes;
   if (!absl::WebSafeBase64Unescape(absl::string_view(text.data(), text.size()), &bytes)) return std::nullopt;
-  return bytes;
+  // Abseil passes over blanks, padding and stray bits: a name has one form.
+  return ToName(bytes) == text ? std::optional(bytes) : std::nullopt;
 }
 
 StatusOr<Names> Names::Of(const Context& context, const Identity& directory) {

@@ -159,6 +159,17 @@ TEST_F(Aead, SivTakesEveryLengthOfAName) {
   }
 }
 
+// OpenSSL 3.0 authenticates no empty text: CVE-2023-2975.
+TEST_F(Aead, SivOpensNothingWithoutCiphertext) {
+  const std::string key(64, 'k');
+  for (size_t size = 0; size <= kSivOverhead; ++size) {
+    EXPECT_EQ(CauseOf(OpenSiv(AsBytes(key), AsBytes("dir"), AsBytes(std::string(size, 'x'))).status()),
+              Cause::kCorrupt);
+  }
+  EXPECT_DEATH(SealSiv(AsBytes(key), AsBytes("dir"), {}), "");
+  EXPECT_DEATH(SealSiv(AsBytes(key), {}, AsBytes("x")), "");
+}
+
 TEST_F(Aead, KeysOfAnotherSizeStopTheProcess) {
   EXPECT_DEATH(Aes256Gcm{AsBytes(std::string(31, 'k'))}, "");
   EXPECT_DEATH(SealSiv(AsBytes(key_), {}, AsBytes("x")), "");

@@ -315,5 +315,17 @@ TEST_F(BrokenStore, NamesThatAreNotTheDirectorysOwnAreNotListed) {
   EXPECT_EQ(ErrnoOf(tree_->Lookup(tree_->root(), "empty").status()), ENOENT);
 }
 
+// One entry for a name: no other spelling of it, and none for no name at all.
+TEST_F(BrokenStore, EntriesThatOnlyLookSealedAreNotListed) {
+  const std::string entry = store_.path() + "/" + BackingOf("empty");
+  const std::string root = store_.path() + "/root/";
+  for (const std::string& other :
+       {entry + "=", entry + "\n", root + std::string(22, 'A'), root + std::string(21, 'A')}) {
+    std::filesystem::create_hard_link(entry, other);
+  }
+  OpenTree();
+  EXPECT_THAT(NamesIn(tree_->root()), UnorderedElementsAre("blocks", "empty", "hole", "link", "folder"));
+}
+
 }  // namespace
 }  // namespace keyhold::store
