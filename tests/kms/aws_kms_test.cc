@@ -248,6 +248,29 @@ TEST_F(AwsAnswers, ForAnotherKeyAreNotBelieved) {
   EXPECT_EQ(CauseOf(Open().Describe(kBudget).status()), Cause::kKmsCorrupt);
 }
 
+TEST_F(AwsAnswers, WithoutEndDoNotFillTheSecureHeap) {
+  constexpr size_t kLongest = 256 << 10;  // the transport's limit
+  std::string deep, wide = "{\"a\":[1";
+  while (deep.size() < kLongest) deep += deep.empty() ? "{\"a\":" : "[";
+  while (wide.size() < kLongest) wide += ",{}";
+  for (const std::string& body : {deep, wide + "]}"}) {
+    EXPECT_EQ(CauseOf(Believed("Decrypt", body)), Cause::kKmsCorrupt);
+    aws_.On("Decrypt", [=](const auto&) { return Answer(400, body); });
+    EXPECT_EQ(CauseOf(Unwrap(Open(), "x")), Cause::kKmsCorrupt);
+  }
+}
+
+TEST_F(AwsAnswers, MayNameAnyDateOfDeletion) {
+  const auto deletion_at = [&](const nlohmann::json& date) {
+    aws_.metadata["DeletionDate"] = date;
+    return Open().Describe(kBudget)->deletion_at;
+  };
+  EXPECT_EQ(deletion_at(1.8e9 + 0.25), absl::FromUnixSeconds(1'800'000'000));
+  EXPECT_EQ(deletion_at(1e300), absl::InfiniteFuture());
+  EXPECT_EQ(deletion_at(-1e300), absl::InfinitePast());
+  EXPECT_EQ(deletion_at("soon"), absl::InfiniteFuture());
+}
+
 TEST_F(AwsAnswers, ThatAreMalformedAreNotBelieved) {
   const std::string key = std::string(R"("KeyId":")") + FakeAws::kKey + "\"";
   for (const std::string& body :

@@ -86,9 +86,10 @@ class AwsKms final : public Kms {
     KEYHOLD_RETURN_IF_ERROR(VerifyKey(*metadata, "Arn"));
     KeyDescription description{spec_.uri, region_, TextOr(*metadata, "KeyState"),
                                TextOr(*metadata, "KeyUsage"), TextOr(*metadata, "KeySpec")};
-    // Seconds since 1970, with a fraction.
+    // Seconds since 1970, with a fraction; too many are infinite.
     if (const auto date = metadata->find("DeletionDate"); date != metadata->end() && date->is_number())
-      description.deletion_at = absl::FromUnixSeconds(static_cast<int64_t>(date->get<double>()));
+      description.deletion_at =
+          absl::UnixEpoch() + absl::Trunc(absl::Seconds(date->get<double>()), absl::Seconds(1));
     if (description.state.empty()) return Unverified("has no KeyState");
     return description;
   }
