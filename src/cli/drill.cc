@@ -219,8 +219,8 @@ class Drill {
     for (const auto& [region, connection] : connections_) {
       const std::string why = ByApi() ? kRevoked : KeyOf(region);
       std::string told;
-      KEYHOLD_RETURN_IF_ERROR(Await("SQL in " + region, [&]() -> StatusOr<bool> {
-        KEYHOLD_ASSIGN_OR_RETURN(const Ran ran, Ask(connection));
+      KEYHOLD_RETURN_IF_ERROR(Await("SQL in " + region, [&, &where = connection]() -> StatusOr<bool> {
+        KEYHOLD_ASSIGN_OR_RETURN(const Ran ran, Ask(where));
         told = ran.exit_code == 0 ? ran.out : ran.err;
         return answered ? ran.exit_code == 0 : ran.exit_code != 0 && absl::StrContains(ran.err, why);
       }));

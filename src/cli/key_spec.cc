@@ -38,6 +38,8 @@ StatusOr<json> Parse(const std::string& text) {
     return value;
   } catch (const json::parse_error& e) {
     return UsageError(absl::StrCat("--cmek-key-spec is not JSON: it breaks at byte ", e.byte, kForm));
+  } catch (const json::exception&) {
+    return UsageError(absl::StrCat("--cmek-key-spec has a number that is out of range", kForm));
   }
 }
 

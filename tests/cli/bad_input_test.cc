@@ -38,7 +38,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "nested deeper than 32"},
         BadSpec{"AnArray", "[]", "not a JSON object"}, BadSpec{"AString", "\"arn\"", "not a JSON object"},
         BadSpec{"ControlCharacters", std::string("{\"a\":\"\x1b[2J\"}"), "it breaks at byte"},
-        BadSpec{"TwoValues", "{} {}", "it breaks at byte"}),
+        BadSpec{"TwoValues", "{} {}", "it breaks at byte"},
+        BadSpec{"HugeNumber", R"({"uri":1e999})", "out of range"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(CliTest, AMissingSpecFileIsNamed) {
