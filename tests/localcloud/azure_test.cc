@@ -217,6 +217,24 @@ TEST_F(AzureCloud, RotationPolicyMakesVersions) {
   EXPECT_EQ(client_.Vault("GET", "/keys/k/versions").body["value"].size(), 2);
 }
 
+// What cannot be read later would be in the way of every request.
+TEST_F(AzureCloud, RotationPoliciesOfAnotherFormAreRefused) {
+  ASSERT_TRUE(Create("k").ok());
+  const auto put = [&](const Json& action, const Json& expiry) {
+    return client_.Vault("PUT", "/keys/k/rotationpolicy",
+                         {{"lifetimeActions", {action}}, {"attributes", {{"expiryTime", expiry}}}});
+  };
+  const Json trigger = {{"timeAfterCreate", nullptr}, {"timeBeforeExpiry", "P30D"}};
+  EXPECT_EQ(put({{"trigger", trigger}, {"action", "Rotate"}}, "P90D").code(), "BadParameter");
+  EXPECT_EQ(put({{"trigger", trigger}, {"action", {{"type", 1}}}}, "P90D").code(), "BadParameter");
+  EXPECT_EQ(put({{"trigger", trigger}}, "P90D").code(), "BadParameter");
+  EXPECT_EQ(put({{"trigger", {"P30D"}}, {"action", {{"type", "Rotate"}}}}, "P90D").code(), "BadParameter");
+  const Json rotate = {{"trigger", trigger}, {"action", {{"type", "Rotate"}}}};
+  EXPECT_TRUE(put(rotate, nullptr).ok());
+  EXPECT_TRUE(put(rotate, "P2000000000Y").ok());
+  EXPECT_EQ(client_.Vault("GET", "/keys/k/versions").body["value"].size(), 1);
+}
+
 TEST_F(AzureCloud, AccessPoliciesAndRolesDecide) {
   ASSERT_TRUE(Create("k").ok());
   const std::string id = client_.VaultId();

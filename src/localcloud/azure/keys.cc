@@ -111,7 +111,7 @@ std::optional<absl::Duration> Period(const std::string& text) {
       return std::nullopt;
     const int days = text[unit] == 'Y' ? 365 : text[unit] == 'M' ? 30 : text[unit] == 'D' ? 1 : 0;
     if (days == 0) return std::nullopt;
-    total += count * days * kDay;
+    total += int64_t{count} * days * kDay;
     at = unit + 1;
   }
   return total;
@@ -136,9 +136,11 @@ Status CheckPolicy(const Json& body) {
   KEYHOLD_ASSIGN_OR_RETURN(const std::string expiry, StringIn(attributes, "expiryTime"));
   if (!expiry.empty() && !Period(expiry)) return BadParameter("Property 'expiryTime' has invalid value");
   for (const Json& action : actions) {
-    if (!action.is_object() || !action.contains("trigger") || !action["trigger"].is_object()) {
+    const auto has = [&](const char* name) { return action.contains(name) && action[name].is_object(); };
+    if (!action.is_object() || !has("trigger") || !has("action")) {
       return BadParameter("Property 'lifetimeActions' has invalid value");
     }
+    KEYHOLD_RETURN_IF_ERROR(StringIn(action["action"], "type").status());
     KEYHOLD_ASSIGN_OR_RETURN(const std::string after, StringIn(action["trigger"], "timeAfterCreate"));
     KEYHOLD_ASSIGN_OR_RETURN(const std::string before, StringIn(action["trigger"], "timeBeforeExpiry"));
     const bool valid =
@@ -289,12 +291,14 @@ StatusOr<Result> PutRotationPolicy(KeyCall& key) {
 
 std::optional<absl::Time> RotationDue(const std::string& policy, absl::Time created) {
   const Json parsed = Json::parse(policy);
-  const auto expiry = Period(parsed["attributes"].value("expiryTime", ""));
+  // What is absent may be there as null.
+  const auto text = [](const Json& object, const char* name) { return StringIn(object, name).value_or(""); };
+  const auto expiry = Period(text(parsed["attributes"], "expiryTime"));
   for (const Json& action : parsed["lifetimeActions"]) {
-    if (!absl::EqualsIgnoreCase(action.value("action", Json::object()).value("type", ""), "Rotate")) continue;
+    if (!absl::EqualsIgnoreCase(text(action.value("action", Json::object()), "type"), "Rotate")) continue;
     const Json& trigger = action["trigger"];
-    if (const auto after = Period(trigger.value("timeAfterCreate", ""))) return created + *after;
-    const auto before = Period(trigger.value("timeBeforeExpiry", ""));
+    if (const auto after = Period(text(trigger, "timeAfterCreate"))) return created + *after;
+    const auto before = Period(text(trigger, "timeBeforeExpiry"));
     if (before && expiry) return created + *expiry - *before;
   }
   return std::nullopt;
