@@ -10,11 +10,12 @@
 #include "localcloud/gcp/resource.h"
 #include "localcloud/gcp/token.h"
 #include "localcloud/gcp/url.h"
+#include "tests/base/fixed_random.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace gcp = keyhold::localcloud::gcp;
   static const bool ready = keyhold::crypto::InitSecretMemory().ok();
-  static keyhold::crypto::Random& random = keyhold::crypto::SystemRandom();
+  static keyhold::testing::FixedRandom random;
   static const keyhold::localcloud::Vault vault(random.Secret(32), random);
   if (!ready) return 0;
   const std::string text(reinterpret_cast<const char*>(data), size);

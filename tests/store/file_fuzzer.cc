@@ -18,7 +18,7 @@ std::string Model() {
   return model;
 }
 
-void Make(testing::FuzzStore& fuzz) {
+void Make(keyhold::testing::FuzzStore& fuzz) {
   const auto file = File::Create(fuzz.context, 0);
   if (!(*file)->Write(0, 0, crypto::AsBytes(Model()), Durability::kLazy).ok()) __builtin_trap();
   if (!(*file)->Sync(0, false).ok()) __builtin_trap();
@@ -52,7 +52,7 @@ void Change(std::string& content, uint32_t place, uint8_t what, uint8_t value) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static testing::FuzzStore fuzz;
+  static keyhold::testing::FuzzStore fuzz;
   static const std::string model = Model();
   static const std::string good = [] {
     Make(fuzz);

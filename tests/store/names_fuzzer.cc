@@ -6,7 +6,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace keyhold;
   using namespace keyhold::store;
-  static testing::FuzzStore fuzz;
+  static keyhold::testing::FuzzStore fuzz;
   static const Names names = *Names::Of(fuzz.context, NewIdentity(fuzz.context, InodeKind::kDirectory));
   const std::string text(reinterpret_cast<const char*>(data), size);
   if (names.Open(text).has_value()) __builtin_trap();

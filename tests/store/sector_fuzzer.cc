@@ -8,7 +8,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace keyhold;
   using namespace keyhold::store;
-  static testing::FuzzStore fuzz;
+  static keyhold::testing::FuzzStore fuzz;
   const FileId file{1, 2, 3};
   FileCiphers ciphers(fuzz.keys, file);
   std::array<uint8_t, kSectorSize> sector{};
