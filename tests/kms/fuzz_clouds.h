@@ -68,21 +68,23 @@ inline void CheckConclusion(const Status& status, const FuzzAnswer& answer) {
   if (answer.status == 200 && !answer.of_state && IsRevocation(CauseOf(status))) std::abort();
 }
 
+// For a few tries of each call.
+inline constexpr absl::Duration kShort = absl::Milliseconds(300);
+
 // Every use of a key whose cloud answers so.
 inline void UseKey(kms::Kms& key, const FuzzAnswer& answer) {
   const kms::Context context = {{"keyhold:store", "s"}};
   const crypto::Bytes secret = crypto::AsBytes("0123456789abcdef0123456789abcdef");
-  const auto wrapped = key.Wrap(secret, context, absl::Seconds(3));
+  const auto wrapped = key.Wrap(secret, context, kShort);
   CheckConclusion(wrapped.status(), answer);
   if (wrapped.ok() && (wrapped->empty() || wrapped->size() > kms::kMaxWrappedSize)) std::abort();
-  const auto opened =
-      key.Unwrap(wrapped.ok() ? crypto::AsBytes(*wrapped) : secret, context, absl::Seconds(3));
+  const auto opened = key.Unwrap(wrapped.ok() ? crypto::AsBytes(*wrapped) : secret, context, kShort);
   CheckConclusion(opened.status(), answer);
   if (opened.ok() && (opened->empty() || opened->size() > kms::kMaxSecretSize)) std::abort();
-  const auto description = key.Describe(absl::Seconds(3));
+  const auto description = key.Describe(kShort);
   if (!description.ok() && description.status().message().size() > 4000) std::abort();
   for (const kms::CheckStep& step :
-       key.Check(description.ok() ? description->region : "r", context, absl::Seconds(3)).steps) {
+       key.Check(description.ok() ? description->region : "r", context, kShort).steps) {
     if (step.message.size() > 4000) std::abort();
   }
 }

@@ -25,9 +25,14 @@ class UnsyncedPosix final : public keyhold::testing::ForwardingPosix {
   }
 };
 
-// What the kernel knows: inodes by lookups that it has to give back, files and directories that are open.
+// What the kernel knows: inodes by lookups that it has to give back, files and directories that are open. It
+// asks of each only what fits its type.
 struct Kernel {
-  std::vector<uint64_t> inodes = {FUSE_ROOT_ID};
+  struct Known {
+    uint64_t inode;
+    mode_t type;
+  };
+  std::vector<Known> inodes = {{FUSE_ROOT_ID, S_IFDIR}};
   std::vector<std::pair<uint64_t, uint64_t>> files, directories;  // inode and handle
   std::string answer;                                             // the last one, behind its header
   int error = 0;
@@ -53,9 +58,9 @@ class Mounted {
  public:
   Mounted() {
     kernel = &kernel_;
-    char name[] = "fuzz";
-    char* arguments[] = {name, nullptr};
-    fuse_args args = FUSE_ARGS_INIT(1, arguments);
+    char words[][32] = {"fuzz", "-o", "max_read=1048576"};
+    char* arguments[] = {words[0], words[1], words[2], nullptr};
+    fuse_args args = FUSE_ARGS_INIT(3, arguments);
     const fuse_lowlevel_ops operations = FuseOperations(options_);
     state_.session = session_ = fuse_session_new(&args, &operations, sizeof operations, &state_);
     fuse_opt_free_args(&args);
@@ -81,6 +86,10 @@ class Mounted {
   void Do(const Request& request);
 
  private:
+  void InDirectory(const Request& request, const std::string& name);
+  void OfFile(const Request& request, uint64_t offset);
+  void OfAny(const Request& request, const std::string& name, uint64_t offset);
+
   template <typename T>
   static std::string Bytes(const T& value) {
     return {reinterpret_cast<const char*>(&value), sizeof value};
@@ -109,14 +118,21 @@ class Mounted {
     Send(opcode, inode, Bytes(in));
   }
 
-  uint64_t Pick(uint8_t index) const { return kernel_.inodes[index % kernel_.inodes.size()]; }
+  // One of those of `types`; 0 where there is none.
+  uint64_t Pick(uint8_t index, std::initializer_list<mode_t> types) const {
+    std::vector<uint64_t> fit;
+    for (const auto& known : kernel_.inodes) {
+      if (std::find(types.begin(), types.end(), known.type) != types.end()) fit.push_back(known.inode);
+    }
+    return fit.empty() ? 0 : fit[index % fit.size()];
+  }
 
   // An answer that gives an inode counts as a lookup of it.
   void Learn() {
     fuse_entry_out entry;
     if (kernel_.error != 0 || kernel_.answer.size() < sizeof entry) return;
     std::memcpy(&entry, kernel_.answer.data(), sizeof entry);
-    if (entry.nodeid != 0) kernel_.inodes.push_back(entry.nodeid);
+    if (entry.nodeid != 0) kernel_.inodes.push_back({entry.nodeid, entry.attr.mode & S_IFMT});
   }
   void Entry(uint32_t opcode, uint64_t inode, const std::string& body) {
     Send(opcode, inode, body);
@@ -175,13 +191,13 @@ void Mounted::Create(uint64_t parent, const std::string& name, uint32_t mode, ui
   if (kernel_.error != 0) return;
   fuse_open_out out;
   std::memcpy(&out, kernel_.answer.data() + sizeof(fuse_entry_out), sizeof out);
-  kernel_.files.emplace_back(kernel_.inodes.back(), out.fh);
+  kernel_.files.emplace_back(kernel_.inodes.back().inode, out.fh);
 }
 
 // Only of what is not open: the kernel holds on to that.
 void Mounted::Forget(uint8_t index) {
   const size_t at = index % kernel_.inodes.size();
-  const uint64_t inode = kernel_.inodes[at];
+  const uint64_t inode = kernel_.inodes[at].inode;
   const auto is_it = [&](const auto& open) { return open.first == inode; };
   if (at == 0 || std::any_of(kernel_.files.begin(), kernel_.files.end(), is_it) ||
       std::any_of(kernel_.directories.begin(), kernel_.directories.end(), is_it)) {
@@ -193,7 +209,7 @@ void Mounted::Forget(uint8_t index) {
 
 void Mounted::Transfer(const Request& request, uint64_t inode, uint64_t offset) {
   const uint64_t fh = 0;
-  if (request.what % 2 == 0) {
+  if (request.what % 6 == 4) {
     fuse_read_in in{};
     in.fh = fh;
     in.offset = offset;
@@ -224,9 +240,9 @@ void Mounted::List(const Request& request) {
 
 void Mounted::Attribute(const Request& request, uint64_t inode, const std::string& name) {
   const std::string user = "user." + name;
-  if (request.what % 3 == 0) {
+  if (request.data.size() % 3 == 0) {
     Send(FUSE_GETXATTR, inode, Bytes(fuse_getxattr_in{request.b * 16U, 0}) + user);
-  } else if (request.what % 3 == 1) {
+  } else if (request.data.size() % 3 == 1) {
     struct {
       uint32_t size, flags;
     } in{request.a, request.b % 3U};  // the form of version 7.31
@@ -236,91 +252,116 @@ void Mounted::Attribute(const Request& request, uint64_t inode, const std::strin
   }
 }
 
-void Mounted::Do(const Request& request) {
-  const uint64_t inode = Pick(request.inode);
-  // A name is never empty, has no slash, and ends with a zero.
-  std::string name = request.data.substr(0, request.data.find('\0'));
-  std::replace(name.begin(), name.end(), '/', '_');
-  if (name.empty() || name == "." || name == "..") name = "n";
-  name.push_back('\0');
-  const uint64_t offset = uint64_t{request.a} << (request.b % 33);
-  switch (request.what % 24) {
+void Mounted::InDirectory(const Request& request, const std::string& name) {
+  const uint64_t parent = Pick(request.inode, {S_IFDIR});
+  switch (request.what % 9) {
     case 0:
-      return Entry(FUSE_LOOKUP, inode, name);
+      return Entry(FUSE_LOOKUP, parent, name);
     case 1:
-      return Create(inode, name, 0600U + request.a % 0200, O_RDWR | (request.b > 128 ? O_DSYNC : 0));
+      return Create(parent, name, 0600U + request.a % 0200, O_RDWR | (request.b > 128 ? O_DSYNC : 0));
     case 2: {
       fuse_mkdir_in in{};
       in.mode = request.a;
-      return Entry(FUSE_MKDIR, inode, Bytes(in) + name);
+      return Entry(FUSE_MKDIR, parent, Bytes(in) + name);
     }
     case 3: {
       fuse_mknod_in in{};
       in.mode = (request.a % 2 == 0 ? S_IFIFO : S_IFREG) | 0600;
-      return Entry(FUSE_MKNOD, inode, Bytes(in) + name);
+      return Entry(FUSE_MKNOD, parent, Bytes(in) + name);
     }
     case 4:
-      return Entry(FUSE_SYMLINK, inode, name + std::string(request.a, 't') + '\0');
+      return Entry(FUSE_SYMLINK, parent, name + std::string(request.a, 't') + '\0');
     case 5:
-      return Entry(FUSE_LINK, inode, Bytes(fuse_link_in{Pick(request.a)}) + name);
+      if (const uint64_t file = Pick(request.a, {S_IFREG, S_IFIFO, S_IFLNK})) {
+        Entry(FUSE_LINK, parent, Bytes(fuse_link_in{file}) + name);
+      }
+      return;
     case 6:
-      return Send(FUSE_UNLINK, inode, name);
+      return Send(FUSE_UNLINK, parent, name);
     case 7:
-      return Send(FUSE_RMDIR, inode, name);
-    case 8: {
+      return Send(FUSE_RMDIR, parent, name);
+    default: {
       fuse_rename2_in in{};
-      in.newdir = Pick(request.a);
+      in.newdir = Pick(request.a, {S_IFDIR});
       in.flags = request.b;
-      return Send(FUSE_RENAME2, inode, Bytes(in) + name + name[0] + name.substr(0, 9) + '\0');
+      return Send(FUSE_RENAME2, parent, Bytes(in) + name + name[0] + name.substr(0, 9) + '\0');
     }
-    case 9:
+  }
+}
+
+void Mounted::OfFile(const Request& request, uint64_t offset) {
+  const uint64_t inode = Pick(request.inode, {S_IFREG});
+  if (inode == 0) return;
+  switch (request.what % 6) {
+    case 0:
       return Open(FUSE_OPEN, inode, O_RDWR | (request.a % 2 == 0 ? 0 : O_TRUNC));
-    case 10:
-      return Open(FUSE_OPENDIR, inode, 0);
-    case 11:
-      return Send(FUSE_READLINK, inode, "");
-    case 12:
-    case 13:
-      return Transfer(request, inode, offset);
-    case 14: {
-      fuse_setattr_in in{};
-      in.valid = request.data.empty() ? FATTR_SIZE : static_cast<uint8_t>(request.data[0]);
-      in.valid &= ~static_cast<uint32_t>(FATTR_FH);
-      in.size = offset;
-      in.mode = request.a;
-      in.uid = in.gid = 0;
-      return Send(FUSE_SETATTR, inode, Bytes(in));
-    }
-    case 15: {
+    case 1: {
       fuse_fallocate_in in{};
       in.offset = offset;
       in.length = request.data.size() * 1000;
       in.mode = request.a % 64;
       return Send(FUSE_FALLOCATE, inode, Bytes(in));
     }
-    case 16: {
+    case 2: {
       fuse_lseek_in in{};
       in.offset = offset;
       in.whence = request.a % 2 == 0 ? SEEK_DATA : SEEK_HOLE;
       return Send(FUSE_LSEEK, inode, Bytes(in));
     }
-    case 17:
-      return Send(request.a % 2 == 0 ? FUSE_FSYNC : FUSE_FSYNCDIR, inode,
-                  Bytes(fuse_fsync_in{0, request.b % 2U, 0}));
-    case 18:
+    case 3: {
+      fuse_setattr_in in{};
+      in.valid = FATTR_SIZE;
+      in.size = offset;
+      return Send(FUSE_SETATTR, inode, Bytes(in));
+    }
+    default:
+      return Transfer(request, inode, offset);
+  }
+}
+
+void Mounted::OfAny(const Request& request, const std::string& name, uint64_t offset) {
+  const uint64_t inode = Pick(request.inode, {S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO});
+  const uint64_t directory = Pick(request.inode, {S_IFDIR});
+  switch (request.what % 9) {
+    case 0:
+      return Open(FUSE_OPENDIR, directory, 0);
+    case 1:
+      return Send(FUSE_FSYNCDIR, directory, Bytes(fuse_fsync_in{0, request.b % 2U, 0}));
+    case 2:
+      if (const uint64_t link = Pick(request.inode, {S_IFLNK})) Send(FUSE_READLINK, link, "");
+      return;
+    case 3:
       return List(request);
-    case 19:
-      return Attribute(request, inode, name);
-    case 20:
-      return Send(FUSE_LISTXATTR, inode, Bytes(fuse_getxattr_in{request.a * 16U, 0}));
-    case 21:
+    case 4:
+      return Attribute(request, Pick(request.inode, {S_IFREG, S_IFDIR}), name);
+    case 5:
+      return Send(FUSE_LISTXATTR, Pick(request.inode, {S_IFREG, S_IFDIR}),
+                  Bytes(fuse_getxattr_in{request.a * 16U, 0}));
+    case 6:
       return Forget(request.inode);
-    case 22:
+    case 7:
       tree_->SealSome(request.a % 2 == 0);
       return Send(FUSE_STATFS, inode, "");
-    default:
-      return Send(FUSE_GETATTR, inode, Bytes(fuse_getattr_in{}));
+    default: {
+      fuse_setattr_in in{};
+      in.valid = request.b & ~static_cast<uint32_t>(FATTR_FH | FATTR_SIZE);
+      in.mtime = in.atime = offset;
+      in.mode = request.a;
+      return Send(FUSE_SETATTR, inode, Bytes(in));
+    }
   }
+}
+
+void Mounted::Do(const Request& request) {
+  // A name is never empty, has no slash, and ends with a zero.
+  std::string name = request.data.substr(0, request.data.find('\0'));
+  std::replace(name.begin(), name.end(), '/', '_');
+  if (name.empty() || name == "." || name == "..") name = "n";
+  name.push_back('\0');
+  const uint64_t offset = uint64_t{request.a} << (request.b % 33);
+  if (request.what < 90) return InDirectory(request, name);
+  if (request.what < 180) return OfFile(request, offset);
+  OfAny(request, name, offset);
 }
 
 }  // namespace
