@@ -71,7 +71,8 @@ void CreateSchema(soci::session& sql) {
 void Upgrade(soci::session& sql, int version, std::span<const char* const> statements) {
   soci::transaction transaction(sql);
   for (const char* statement : statements) sql << statement;
-  sql << "update settings set value = :v where name = 'schema_version'", soci::use(absl::StrCat(version));
+  const std::string text = absl::StrCat(version);  // SOCI reads it when the statement's temporaries are gone
+  sql << "update settings set value = :v where name = 'schema_version'", soci::use(text);
   transaction.commit();
 }
 
