@@ -72,6 +72,7 @@ json ToJson(const keyring::Info& info) {
   for (const keyring::DataKeyRecord& record : info.data_keys) {
     data_keys.push_back({{"id", record.id},
                          {"state", StateOf(record.state)},
+                         {"seals", record.seals},
                          {"created_at", absl::FormatTime(record.created_at, absl::UTCTimeZone())}});
   }
   return {{"store_id", info.identity.store_id},

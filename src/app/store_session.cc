@@ -1,6 +1,7 @@
 #include "app/store_session.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,6 +66,8 @@ StatusOr<std::unique_ptr<keyring::KeyRing>> OpenRing(const keyring::Place& place
 StoreSession::StoreSession() : counter_(SystemClock()) {}
 
 StoreSession::~StoreSession() {
+  const Status settled = ring_ == nullptr ? OkStatus() : ring_->SettleSeals();
+  if (!settled.ok()) spdlog::warn("store: {}", std::string(settled.message()));
   if (dir_ >= 0) close(dir_);
 }
 

@@ -100,22 +100,31 @@ KeyEntry ReadKey(Reader& in) {
   return key;
 }
 
-void WriteDataKey(Writer& out, const DataKeyEntry& key) {
+void WriteDataKey(Writer& out, const DataKeyEntry& key, uint32_t version) {
   out.Number(key.id);
   out.Number(static_cast<uint8_t>(key.state));
   out.Time(key.created_at);
   out.Time(key.updated_at);
+  if (version >= kSealsVersion) out.Number(key.seals);
   out.Text(key.wrapped);
 }
 
-DataKeyEntry ReadDataKey(Reader& in) {
+DataKeyEntry ReadDataKey(Reader& in, uint32_t version) {
   DataKeyEntry key;
   key.id = in.Number<uint32_t>();
   key.state = static_cast<DataKeyState>(in.Number<uint8_t>());
   key.created_at = in.Time();
   key.updated_at = in.Time();
+  if (version >= kSealsVersion) key.seals = in.Number<uint64_t>();
   key.wrapped = in.Text();
   return key;
+}
+
+uint32_t VersionOf(const Contents& contents) {
+  const auto& keys = contents.data_keys;
+  const bool counted = std::any_of(keys.begin(), keys.end(), [](const auto& key) { return key.seals != 0; });
+  if (counted) return kSealsVersion;
+  return contents.proofs.empty() ? kFirstVersion : kProofsVersion;
 }
 
 void WriteProof(Writer& out, const Proof& proof) {
@@ -171,6 +180,7 @@ Status CheckDataKeys(const Contents& contents) {
     if (key.id <= last || key.id >= contents.next_data_key) return Corrupt("the ids of its data keys");
     const size_t size = key.state == DataKeyState::kDestroyed ? 0 : kWrappedDataKeySize;
     if (key.wrapped.size() != size) return Corrupt("the size of a wrapped data key");
+    if (key.seals > kMostSeals) return Corrupt("a data key's count of seals is beyond what one may seal");
     const bool active = key.state == DataKeyState::kActive;
     if (active != (&key == &contents.data_keys.back())) return Corrupt("its active data key is not the last");
     last = key.id;
@@ -199,8 +209,8 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   Reader in(body);
   in.Raw(kMagic.size());
   const auto version = in.Number<uint32_t>();
-  if (version != kVersion && version != kVersionNoProofs) {
-    return Newer(absl::StrCat("its format is version ", version, ", this program knows ", kVersion));
+  if (version < kFirstVersion || version > kSealsVersion) {
+    return Newer(absl::StrCat("its format is version ", version, ", this program knows ", kSealsVersion));
   }
   if ((in.Number<uint32_t>() & ~kKnownFlags) != 0) return Newer("it has flags that are unknown here");
   if (in.Number<uint32_t>() != file_size) return Corrupt("its size is not the one that it tells");
@@ -212,13 +222,13 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   const auto data_keys = in.Number<uint16_t>();
   contents.identity = {in.Text(), in.Text(), in.Text()};
   for (size_t i = 0; i < keys && !in.bad(); ++i) contents.keys.push_back(ReadKey(in));
-  for (size_t i = 0; i < data_keys && !in.bad(); ++i) contents.data_keys.push_back(ReadDataKey(in));
-  if (version != kVersionNoProofs) {
+  for (size_t i = 0; i < data_keys && !in.bad(); ++i) contents.data_keys.push_back(ReadDataKey(in, version));
+  if (version >= kProofsVersion) {
     const auto proofs = in.Number<uint16_t>();
-    if (proofs == 0) return Corrupt("its number of proofs");
     for (size_t i = 0; i < proofs && !in.bad(); ++i) contents.proofs.push_back(ReadProof(in));
   }
   if (!in.done()) return Corrupt("its fields do not fill it");
+  if (version != VersionOf(contents)) return Corrupt("it has nothing of what its version is for");
   if (!CheckIdentity(contents.identity).ok()) return Corrupt("its cluster, region or store id");
   KEYHOLD_RETURN_IF_ERROR(CheckKeys(contents));
   KEYHOLD_RETURN_IF_ERROR(CheckDataKeys(contents));
@@ -232,13 +242,13 @@ std::string EncodeBody(const Contents& contents) {
   Writer rest;
   WriteIdentity(rest, contents.identity);
   for (const KeyEntry& key : contents.keys) WriteKey(rest, key);
-  for (const DataKeyEntry& key : contents.data_keys) WriteDataKey(rest, key);
-  const bool proved = !contents.proofs.empty();
-  if (proved) rest.Number(static_cast<uint16_t>(contents.proofs.size()));
+  const uint32_t version = VersionOf(contents);
+  for (const DataKeyEntry& key : contents.data_keys) WriteDataKey(rest, key, version);
+  if (version >= kProofsVersion) rest.Number(static_cast<uint16_t>(contents.proofs.size()));
   for (const Proof& proof : contents.proofs) WriteProof(rest, proof);
   Writer out;
   out.Raw(kMagic);
-  out.Number(proved ? kVersion : kVersionNoProofs);
+  out.Number(version);
   out.Number(uint32_t{0});
   out.Number(static_cast<uint32_t>(kHeaderSize + rest.size() + kChecksumSize + kMacSize));
   out.Number(contents.epoch);

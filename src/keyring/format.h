@@ -17,8 +17,10 @@
 namespace keyhold::keyring {
 
 inline constexpr std::string_view kMagic = "KHKEYRNG";
-inline constexpr uint32_t kVersion = 2;          // the newest; a ring without proofs is written as
-inline constexpr uint32_t kVersionNoProofs = 1;  // this one
+// A ring is written in the first version that has what is in it.
+inline constexpr uint32_t kFirstVersion = 1;
+inline constexpr uint32_t kProofsVersion = 2;  // with proofs
+inline constexpr uint32_t kSealsVersion = 3;   // with counts of seals, and proofs where there are any
 inline constexpr uint32_t kKnownFlags = 0;
 
 inline constexpr size_t kMaxFileSize = 1 << 20;
@@ -49,6 +51,7 @@ struct DataKeyEntry {
   absl::Time created_at;
   absl::Time updated_at;
   std::string wrapped;  // crypto::SealBox; empty when destroyed
+  uint64_t seals = 0;   // boxes that were or may have been sealed under it; at most kMostSeals
 };
 
 struct Contents {

@@ -1,8 +1,11 @@
 #include "keyring/keyring.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
+
+#include <spdlog/spdlog.h>
 
 #include "absl/strings/str_cat.h"
 #include "crypto/aead.h"
@@ -17,15 +20,35 @@ using StoreKey = crypto::Key<struct StoreKeyTag>;
 using MacKey = crypto::Key<struct RingMacKeyTag>;
 using WrapKey = crypto::Key<struct DataKeyWrapKeyTag>;
 
-// A ring with its keys in clear. Never changed once made: a change makes another one.
+// Of one data key. Who seals adds first, and seals only where the sum is not above `reserved`, which is never
+// above the count in the file: so no more was ever sealed than the file says.
+struct SealCount {
+  explicit SealCount(const DataKeyEntry& entry)
+      : key(entry.id), sealed(entry.seals), reserved(entry.seals), enough(entry.seals) {}
+
+  const DataKeyId key;
+  std::atomic<uint64_t> sealed;    // or about to be
+  std::atomic<uint64_t> reserved;  // as all below changed under the ring's writing lock alone
+  std::atomic<uint64_t> enough;    // at most `reserved`: up to here, no more need be reserved
+};
+
+// A ring with its keys in clear. Never changed once made, but for the count: a change makes another one.
 struct State {
   Contents contents;
   std::shared_ptr<const StoreKey> store_key;
   std::map<DataKeyId, std::shared_ptr<const DataKey>> data_keys;  // those that are not destroyed
+  std::shared_ptr<SealCount> seals;                               // of the active key
 };
 using StatePtr = std::shared_ptr<const State>;
 
 Status Refused(std::string_view why) { return Error(Cause::kFailedPrecondition, why); }
+
+Status UsedUp(DataKeyId key, const Status& another) {
+  return Error(
+      Cause::kResourceExhausted,
+      absl::StrCat("data key ", key, " has sealed all the boxes that it may, and no other can be made",
+                   another.ok() ? "" : ": ", another.message()));
+}
 
 crypto::Sha256Digest MacOf(const StoreKey& store_key, std::string_view body) {
   const auto key = crypto::DeriveKey<MacKey>(store_key.Expose(), crypto::AsBytes(kMacKeyInfo));
@@ -100,7 +123,7 @@ Status AddFreshDataKey(State& state, const Place& place) {
     retiring.state = DataKeyState::kRetired;
     retiring.updated_at = now;
   }
-  DataKeyEntry entry{contents.next_data_key++, DataKeyState::kActive, now, now, ""};
+  DataKeyEntry entry{contents.next_data_key++, DataKeyState::kActive, now, now, "", 0};
   state.data_keys[entry.id] = std::make_shared<const DataKey>(crypto::NewKey<DataKey>(place.random));
   WrapDataKey(state, place.random, entry);
   contents.data_keys.push_back(std::move(entry));
@@ -184,25 +207,120 @@ class KeyRing::Impl {
   template <typename Change>
   Status Update(Change change) {
     const std::lock_guard one_at_a_time(writing_);
+    return UpdateAlone(change);
+  }
+
+  StatusOr<DataKeyId> KeyToSeal(uint64_t count);
+  Status SettleSeals();
+
+  const Place& place() const { return place_; }
+
+ private:
+  // writing_ is held.
+  template <typename Change>
+  Status UpdateAlone(Change change) {
     // Readers keep the old state, and its keys, until they let go of it; nothing waits for the KMS or the
     // disk.
     auto next = std::make_shared<State>(*Current());
     KEYHOLD_RETURN_IF_ERROR(change(*next));
     ++next->contents.epoch;
     KEYHOLD_RETURN_IF_ERROR(Store(*next, place_, Existing::kReplace));
+    const DataKeyEntry& active = next->contents.data_keys.back();
+    if (active.id != next->seals->key) next->seals = std::make_shared<SealCount>(active);
     const std::lock_guard lock(mutex_);
     state_ = std::move(next);
     return OkStatus();
   }
+  Status ReserveSeals(SealCount& seals, uint64_t sum);
+  void TellOfSeals(const SealCount& seals, const Status& written, const Status& another);
 
-  const Place& place() const { return place_; }
-
- private:
   const Place place_;
   std::mutex writing_;  // held through a change; taken before mutex_
   mutable std::mutex mutex_;
-  StatePtr state_;  // guarded by mutex_
+  StatePtr state_;       // guarded by mutex_
+  bool warned_ = false;  // of seals that cannot be counted; guarded by writing_
 };
+
+StatusOr<DataKeyId> KeyRing::Impl::KeyToSeal(uint64_t count) {
+  while (true) {
+    const std::shared_ptr<SealCount> seals = Current()->seals;
+    const uint64_t sum = seals->sealed.fetch_add(count) + count;
+    if (sum <= seals->enough) return seals->key;
+    const Status reserved = ReserveSeals(*seals, sum);
+    if (sum <= seals->reserved) return seals->key;
+    seals->sealed.fetch_sub(count);
+    KEYHOLD_RETURN_IF_ERROR(reserved);
+    // Another key is active now.
+  }
+}
+
+// The next part, or the next key. OK also where another key has become active.
+Status KeyRing::Impl::ReserveSeals(SealCount& seals, uint64_t sum) {
+  std::unique_lock writing(writing_, std::try_to_lock);
+  if (!writing.owns_lock()) {
+    if (sum <= seals.reserved) return OkStatus();  // whoever comes next does it
+    writing.lock();
+  }
+  if (Current()->seals.get() != &seals || sum <= seals.enough) return OkStatus();
+  const SealLimits& limits = place_.limits;
+  const uint64_t sealed = std::max(sum, seals.sealed.load());
+  Status another;
+  const Status written = UpdateAlone([&](State& state) {
+    const uint64_t before = state.contents.data_keys.back().seals;
+    if (before != 0 && sealed + limits.reserve > limits.next_key) {
+      another = AddFreshDataKey(state, place_);
+      if (another.ok()) return OkStatus();
+    }
+    const uint64_t reserved = std::max(before, std::min(sealed + limits.reserve, limits.most));
+    if (reserved == before && !another.ok()) return UsedUp(seals.key, another);
+    state.contents.data_keys.back().seals = reserved;
+    return OkStatus();
+  });
+  TellOfSeals(seals, written, another);
+  const StatePtr now = Current();
+  const DataKeyEntry& active = now->contents.data_keys.back();
+  if (active.id != seals.key) return OkStatus();
+  if (written.ok()) seals.reserved = active.seals;
+  // Not with every box where it failed.
+  const uint64_t enough = written.ok() ? active.seals - limits.reserve / 2 : sealed + limits.reserve / 16;
+  seals.enough = std::min<uint64_t>(enough, seals.reserved);
+  if (written.ok() && sum > seals.reserved) return UsedUp(seals.key, another);
+  return Annotate(written, absl::StrCat("counting what is sealed under data key ", seals.key));
+}
+
+void KeyRing::Impl::TellOfSeals(const SealCount& seals, const Status& written, const Status& another) {
+  const DataKeyId active = Current()->contents.data_keys.back().id;
+  if (written.ok() && active != seals.key) {
+    spdlog::info("key ring: data key {} has sealed as many boxes as it should: data key {} takes its place",
+                 seals.key, active);
+  }
+  const Status& failed = written.ok() ? another : written;
+  if (!failed.ok() && !warned_) {
+    spdlog::error(
+        "key ring: boxes are sealed out of the reserve of data key {}; when it is used up, writes "
+        "to the store fail: {}",
+        seals.key, std::string(failed.message()));
+  }
+  warned_ = !failed.ok();
+}
+
+Status KeyRing::Impl::SettleSeals() {
+  const std::lock_guard one_at_a_time(writing_);
+  const StatePtr state = Current();
+  SealCount& seals = *state->seals;
+  const uint64_t before = state->contents.data_keys.back().seals;
+  seals.reserved = seals.enough = 0;  // who adds from here on waits for this to end
+  const uint64_t sealed = std::min<uint64_t>(seals.sealed, before);
+  Status written;
+  if (sealed != before) {
+    written = UpdateAlone([&](State& next) {
+      next.contents.data_keys.back().seals = sealed;
+      return OkStatus();
+    });
+  }
+  seals.reserved = seals.enough = sealed;  // after a failure too: the file may be the new one
+  return written;
+}
 
 KeyRing::KeyRing(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 KeyRing::~KeyRing() = default;
@@ -222,6 +340,7 @@ StatusOr<std::unique_ptr<KeyRing>> KeyRing::Create(const Place& place, const Ide
   KEYHOLD_RETURN_IF_ERROR(WrapStoreKey(*state, place, kms, budget));
   KEYHOLD_RETURN_IF_ERROR(AddFreshDataKey(*state, place));
   KEYHOLD_RETURN_IF_ERROR(Store(*state, place, Existing::kRefuse));
+  state->seals = std::make_shared<SealCount>(state->contents.data_keys.back());
   return std::unique_ptr<KeyRing>(new KeyRing(std::make_unique<Impl>(place, std::move(state))));
 }
 
@@ -240,6 +359,7 @@ StatusOr<std::unique_ptr<KeyRing>> KeyRing::Open(const Place& place, const Expec
   state->contents = std::move(decoded.contents);
   state->store_key = std::make_shared<const StoreKey>(std::move(store_key));
   KEYHOLD_RETURN_IF_ERROR(UnwrapDataKeys(*state));
+  state->seals = std::make_shared<SealCount>(state->contents.data_keys.back());
   return std::unique_ptr<KeyRing>(new KeyRing(std::make_unique<Impl>(place, std::move(state))));
 }
 
@@ -332,10 +452,13 @@ Info KeyRing::GetInfo() const {
     end = key.first_data_key;
   }
   for (const DataKeyEntry& key : contents.data_keys) {
-    info.data_keys.push_back({key.id, key.state, key.created_at, key.updated_at});
+    info.data_keys.push_back({key.id, key.state, key.created_at, key.updated_at, key.seals});
   }
   return info;
 }
+
+StatusOr<DataKeyId> KeyRing::KeyToSeal(uint64_t count) const { return impl_->KeyToSeal(count); }
+Status KeyRing::SettleSeals() { return impl_->SettleSeals(); }
 
 DataKeyId KeyRing::Active() const {
   const StatePtr state = impl_->Current();

@@ -43,6 +43,7 @@ struct Place {
   int dir;
   crypto::Random& random;
   Clock& clock;
+  SealLimits limits = {};
 };
 
 // What a scan of the whole store found: nothing in it is under a data key older than `target`.
@@ -83,6 +84,7 @@ struct DataKeyRecord {
   DataKeyState state = DataKeyState::kActive;
   absl::Time created_at;
   absl::Time updated_at;
+  uint64_t seals = 0;  // boxes that were or may have been sealed under it: as reserved, on the disk
 };
 
 struct Info {
@@ -93,7 +95,8 @@ struct Info {
   std::vector<Proof> proofs;             // oldest first
 };
 
-// Safe to use from any thread; Active, Find and GetInfo never wait for the KMS or the disk. After a failed
+// Safe to use from any thread; Active, Find and GetInfo never wait for the KMS or the disk, KeyToSeal only
+// where nothing is reserved any more. After a failed
 // change the ring in memory is as before; the file is the old or the new one, and either opens all data.
 class KeyRing final : public DataKeySource {
  public:
@@ -130,8 +133,13 @@ class KeyRing final : public DataKeySource {
 
   Info GetInfo() const;
 
+  // Gives back what is reserved and was not used: for whoever is done with the ring. Without it, as after a
+  // crash, the reserve counts as used. Writes nothing where nothing was sealed.
+  Status SettleSeals();
+
   DataKeyId Active() const override;
   StatusOr<DataKey> Find(DataKeyId id) const override;
+  StatusOr<DataKeyId> KeyToSeal(uint64_t count) const override;
 
  private:
   class Impl;

@@ -663,9 +663,12 @@ absl::Duration Running::MakeGeneration() {
   const std::shared_ptr<Opened> opened = OpenedNow();
   if (opened == nullptr) return absl::InfiniteDuration();
   opened->NextGeneration();
+  const auto info = opened->GetInfo();
   Keep([&](Memory& memory) {
     memory.store_generation = std::max(memory.store_generation, opened->generation());
+    if (info.ok()) memory.key_ring_epoch = std::max(memory.key_ring_epoch, info->epoch);
   });
+  reencryption_->Wake();  // the data key may have sealed what it may, and be replaced
   return kGenerationEvery;
 }
 

@@ -189,7 +189,10 @@ Status Opened::Close() {
   engine_.reset();
   const Status unmounted = mount_ == nullptr ? OkStatus() : mount_->Stop(kUnmount);
   mount_.reset();
-  const std::scoped_lock keys(key_, mutex_);
+  const std::scoped_lock key(key_);
+  const Status settled = ring_ == nullptr ? OkStatus() : ring_->SettleSeals();
+  if (!settled.ok()) spdlog::warn("node: {}", std::string(settled.message()));
+  const std::scoped_lock pointers(mutex_);
   ring_.reset();
   kms_.reset();
   if (store_ >= 0) close(std::exchange(store_, -1));

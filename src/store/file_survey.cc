@@ -90,19 +90,21 @@ Status File::Rewrite(int fd, uint64_t first, uint8_t* sectors, const std::vector
       ++from;
       continue;
     }
+    const size_t to = static_cast<size_t>(
+        std::find(chosen.begin() + static_cast<ptrdiff_t>(from), chosen.end(), false) - chosen.begin());
+    KEYHOLD_ASSIGN_OR_RETURN(const DataKeyId key, context_.keys.KeyToSeal(to - from));
+    KEYHOLD_ASSIGN_OR_RETURN(const crypto::Aes256Gcm* cipher, ciphers_.For(key));
     const uint64_t counter = context_.counter.Next(floor_);
-    size_t to = from;
-    for (; to < chosen.size() && chosen[to]; ++to) {
-      uint8_t* sector = sectors + to * kSectorSize;
+    for (size_t i = from; i < to; ++i) {
+      uint8_t* sector = sectors + i * kSectorSize;
       SectorHeader header;
       if (!ParseHeader(sector, &header)) return Error(Cause::kInternal, "a block changed under its lock");
       uint16_t length = 0;
-      KEYHOLD_RETURN_IF_ERROR(OpenBlock(sector, first + to, 0, payload.data(), &length));
-      header.key = context_.keys.Active();
+      KEYHOLD_RETURN_IF_ERROR(OpenBlock(sector, first + i, 0, payload.data(), &length));
+      header.key = key;
       header.counter = counter;
       context_.random.Fill(header.nonce);
-      KEYHOLD_ASSIGN_OR_RETURN(const crypto::Aes256Gcm* cipher, ciphers_.For(header.key));
-      SealSector(*cipher, {identity_.id, first + to, SectorKind::kData}, header, payload.data(), sector);
+      SealSector(*cipher, {identity_.id, first + i, SectorKind::kData}, header, payload.data(), sector);
     }
     crypto::Wipe(payload);
     const crypto::Bytes run(sectors + from * kSectorSize, (to - from) * kSectorSize);

@@ -72,7 +72,7 @@ StatusOr<const uint8_t*> File::PayloadFor(int fd, uint64_t block, uint64_t offse
 Status File::WriteRun(int fd, uint64_t first, size_t count, uint64_t offset, crypto::Bytes in,
                       uint64_t new_size, Durability durability) {
   SectorHeader header;
-  header.key = context_.keys.Active();
+  KEYHOLD_ASSIGN_OR_RETURN(header.key, context_.keys.KeyToSeal(count));
   header.counter = context_.counter.Next(floor_);
   KEYHOLD_ASSIGN_OR_RETURN(const crypto::Aes256Gcm* cipher, ciphers_.For(header.key));
   std::array<crypto::GcmNonce, kWriteSectors> nonces;

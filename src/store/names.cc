@@ -85,8 +85,9 @@ std::optional<std::string> Names::OpenContent(std::string_view entry, std::strin
   return Unseal(content);
 }
 
-StatusOr<std::string> SealSmall(const Context& context, DataKeyId key, std::string_view purpose,
-                                std::string_view place, std::string_view plaintext) {
+StatusOr<std::string> SealSmall(const Context& context, std::string_view purpose, std::string_view place,
+                                std::string_view plaintext) {
+  KEYHOLD_ASSIGN_OR_RETURN(const DataKeyId key, context.keys.KeyToSeal(1));
   KEYHOLD_ASSIGN_OR_RETURN(const keyring::DataKey data_key, context.keys.Find(key));
   std::string sealed(sizeof key, '\0');
   Save<uint32_t>(reinterpret_cast<uint8_t*>(sealed.data()), key);

@@ -46,10 +46,10 @@ class Names {
   FileId directory_;
 };
 
-// Symbolic links' targets and extended attributes: sealed under `key_id`'s data key for `purpose`, bound to
-// `place`, the key's id in front.
-StatusOr<std::string> SealSmall(const Context& context, DataKeyId key, std::string_view purpose,
-                                std::string_view place, std::string_view plaintext);
+// Symbolic links' targets and extended attributes: sealed under the active data key for `purpose`, bound to
+// `place`, the key's id in front. Errors as of DataKeySource::KeyToSeal and Find.
+StatusOr<std::string> SealSmall(const Context& context, std::string_view purpose, std::string_view place,
+                                std::string_view plaintext);
 StatusOr<std::string> OpenSmall(const Context& context, std::string_view purpose, std::string_view place,
                                 std::string_view sealed);
 

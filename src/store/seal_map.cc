@@ -49,7 +49,7 @@ StatusOr<MapEntries> SealMap::Read(int fd, uint64_t group) {
 
 Status SealMap::Write(int fd, uint64_t group, const MapEntries& entries) {
   SectorHeader header;
-  header.key = context_.keys.Active();
+  KEYHOLD_ASSIGN_OR_RETURN(header.key, context_.keys.KeyToSeal(1));
   header.length = kPayloadSize;
   header.counter = context_.counter.Next(0);
   context_.random.Fill(header.nonce);

@@ -60,8 +60,7 @@ Status Tree::SetAttribute(Inode* inode, const std::string& name, const std::stri
   const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string backing, BackingAttribute(inode, lease->get(), name));
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed,
-                           SealSmall(context_, context_.keys.Active(), "attribute", backing, value));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed, SealSmall(context_, "attribute", backing, value));
   const int result =
       context_.posix.FSetXAttr(lease->get(), backing.c_str(), sealed.data(), sealed.size(), flags);
   return result == 0 ? OkStatus() : ErrnoError(-result, "writing an extended attribute");

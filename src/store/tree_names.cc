@@ -129,8 +129,7 @@ StatusOr<Entry> Tree::MakeNode(Inode* parent, const std::string& name, mode_t mo
 StatusOr<Entry> Tree::MakeSymlink(Inode* parent, const std::string& name, const std::string& target,
                                   Owner owner) {
   return Make(parent, name, [&](int dir, const char* entry) -> Status {
-    KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed,
-                             SealSmall(context_, context_.keys.Active(), "symlink", "", target));
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed, SealSmall(context_, "symlink", "", target));
     const std::string text = ToName(sealed);
     if (text.size() >= PATH_MAX) return ErrnoError(ENAMETOOLONG, "a link's target has at most 3,000 bytes");
     KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.SymlinkAt(text.c_str(), dir, entry), "making a link"));

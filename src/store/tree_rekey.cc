@@ -108,8 +108,7 @@ StatusOr<bool> Tree::MoveAttributes(int fd, const Identity& identity, DataKeyId 
     const std::string target = std::string(kAttributePrefix) + new_name.entry;
     if (target == backing && KeyOfSmall(sealed) == context_.keys.Active()) continue;
     KEYHOLD_ASSIGN_OR_RETURN(const std::string value, OpenSmall(context_, "attribute", backing, sealed));
-    KEYHOLD_ASSIGN_OR_RETURN(const std::string fresh,
-                             SealSmall(context_, context_.keys.Active(), "attribute", target, value));
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string fresh, SealSmall(context_, "attribute", target, value));
     KEYHOLD_RETURN_IF_ERROR(
         FromErrno(context_.posix.FSetXAttr(fd, target.c_str(), fresh.data(), fresh.size(), 0),
                   "moving an extended attribute to another data key"));
@@ -174,8 +173,7 @@ StatusOr<bool> Tree::RekeyLink(Inode* link, int dir, const char* entry) {
     return false;  // it was moved or removed meanwhile
   }
   KEYHOLD_ASSIGN_OR_RETURN(const std::string target, TargetOf(lease->get()));
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed,
-                           SealSmall(context_, context_.keys.Active(), "symlink", "", target));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed, SealSmall(context_, "symlink", "", target));
   std::array<uint8_t, 16> random;
   context_.random.Fill(random);
   const std::string scratch = "T." + crypto::Hex(random);

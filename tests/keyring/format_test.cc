@@ -16,8 +16,12 @@ class Format : public Ring {
             wrapped};
   }
   static DataKeyEntry DataKeyOf(DataKeyId id, DataKeyState state) {
-    return {id, state, absl::FromUnixMicros(3), absl::FromUnixMicros(4),
-            state == DataKeyState::kDestroyed ? "" : std::string(kWrappedDataKeySize, 'w')};
+    return {id,
+            state,
+            absl::FromUnixMicros(3),
+            absl::FromUnixMicros(4),
+            state == DataKeyState::kDestroyed ? "" : std::string(kWrappedDataKeySize, 'w'),
+            0};
   }
   static Contents Small() {
     return {9, 2, {"c", "r", "s"}, {Key("uri", "wrapped")}, {DataKeyOf(1, DataKeyState::kActive)}};
@@ -84,6 +88,7 @@ TEST_F(Format, FullestRingFits) {
   }
   for (DataKeyId target = 2; target < 2 + kMaxProofs; ++target) proved.proofs.push_back(ProofOf(target));
   EXPECT_TRUE(Through(proved).ok());
+  for (DataKeyEntry& key : full.data_keys) key.seals = kMostSeals;
   EXPECT_LT(EncodeBody(full).size(), kMaxFileSize - kChecksumSize - kMacSize);
   EXPECT_TRUE(Through(full).ok());
 }
@@ -116,6 +121,24 @@ TEST_F(Format, KeepsEveryFieldOfAProof) {
   EXPECT_EQ(read->proofs, Proved().proofs);
   EXPECT_THAT(EncodeBody(Proved()).substr(8, 1), "\2");
   EXPECT_THAT(EncodeBody(Small()).substr(8, 1), "\1") << "as before there were proofs";
+}
+
+TEST_F(Format, KeepsTheSeals) {
+  Contents contents = Small();
+  contents.data_keys[0].seals = 77;
+  auto read = Through(contents);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->data_keys[0].seals, 77U);
+  EXPECT_TRUE(read->proofs.empty());
+  EXPECT_THAT(EncodeBody(contents).substr(8, 1), "\3");
+  contents = Proved();
+  contents.data_keys.back().seals = kMostSeals;
+  read = Through(contents);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->data_keys.back().seals, kMostSeals);
+  EXPECT_EQ(read->proofs, contents.proofs);
+  ++contents.data_keys.back().seals;
+  ExpectCorrupt(contents);
 }
 
 TEST_F(Format, ProofsThatContradictTheRingAreRefused) {

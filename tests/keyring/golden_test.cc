@@ -1,5 +1,5 @@
-// The format as files: versions 1 and 2 open and are written to the byte; what is broken is refused by its
-// own cause. tests/golden/v1/keyring/, v2/ and tests/broken/keyring/ hold them. No switch writes them anew:
+// The format as files: versions 1 to 3 open and are written to the byte; what is broken is refused by its own
+// cause. tests/golden/v1/keyring/, v2/, v3/ and tests/broken/keyring/ hold them. No switch writes them anew:
 // what they wrote must stay readable as it is.
 #include "crypto/hash.h"
 #include "keyring/format.h"
@@ -37,28 +37,48 @@ class Golden : public Ring {
     EXPECT_TRUE((*ring)->DestroyDataKey(1).ok());
     return testing::ReadFile(dir_.File("keyring"));
   }
+  // What those of versions 2 and 3 hold: a rotation ended with a proof, `seals` boxes having been sealed
+  // since.
+  void MakeProven(uint64_t seals) {
+    testing::FixedRandom random;
+    const Place place{SystemPosix(), dir_.fd(), random, clock_};
+    testing::FakeKms a(testing::FakeKms::kKeyA, random);
+    testing::FakeKms b(testing::FakeKms::kKeyB, random);
+    const auto ring = KeyRing::Create(place, identity_, a, kBudget);
+    ASSERT_TRUE(ring.ok()) << ring.status();
+    clock_.Advance(absl::Hours(24));
+    ASSERT_TRUE((*ring)->Rewrap(b, kBudget).ok());
+    clock_.Advance(absl::Hours(24));
+    ASSERT_TRUE(seals == 0 || (*ring)->KeyToSeal(seals).ok());
+    ASSERT_TRUE((*ring)->DestroyProven(ProofOf(2)).ok());
+  }
+  std::unique_ptr<KeyRing> ExpectWrittenAndOpen(const std::string& file, uint64_t epoch) {
+    const std::string golden = testing::ReadFile(Path(file));
+    EXPECT_EQ(crypto::Hex(crypto::AsBytes(testing::ReadFile(dir_.File("keyring")))),
+              crypto::Hex(crypto::AsBytes(golden)));
+    testing::WriteFile(dir_.File("keyring"), golden);
+    auto ring = Reopen(next_, epoch);
+    EXPECT_TRUE(ring.ok()) << ring.status();
+    if (!ring.ok()) return nullptr;
+    EXPECT_EQ((*ring)->GetInfo().epoch, epoch);
+    EXPECT_THAT((*ring)->GetInfo().proofs, ::testing::ElementsAre(ProofOf(2)));
+    EXPECT_EQ((*ring)->GetInfo().keys[1].proof, ProofOf(2));
+    return *std::move(ring);
+  }
 };
 
 // Version 2: the same, but data key 1 was destroyed because of a proof.
 TEST_F(Golden, Version2IsWrittenToTheByteAndOpens) {
-  testing::FixedRandom random;
-  const Place place{SystemPosix(), dir_.fd(), random, clock_};
-  testing::FakeKms a(testing::FakeKms::kKeyA, random);
-  testing::FakeKms b(testing::FakeKms::kKeyB, random);
-  const auto ring = KeyRing::Create(place, identity_, a, kBudget);
-  ASSERT_TRUE(ring.ok()) << ring.status();
-  clock_.Advance(absl::Hours(24));
-  ASSERT_TRUE((*ring)->Rewrap(b, kBudget).ok());
-  clock_.Advance(absl::Hours(24));
-  ASSERT_TRUE((*ring)->DestroyProven(ProofOf(2)).ok());
-  const std::string golden = testing::ReadFile(Path("golden/v2/keyring/keyring"));
-  EXPECT_EQ(crypto::Hex(crypto::AsBytes(testing::ReadFile(dir_.File("keyring")))),
-            crypto::Hex(crypto::AsBytes(golden)));
-  testing::WriteFile(dir_.File("keyring"), golden);
-  const auto again = Reopen(next_, 3);
-  ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_THAT((*again)->GetInfo().proofs, ::testing::ElementsAre(ProofOf(2)));
-  EXPECT_EQ((*again)->GetInfo().keys[1].proof, ProofOf(2));
+  MakeProven(0);
+  ExpectWrittenAndOpen("golden/v2/keyring/keyring", 3);
+}
+
+// Version 3: the same again, and 600 blocks were sealed under data key 2.
+TEST_F(Golden, Version3IsWrittenToTheByteAndOpens) {
+  MakeProven(600);
+  const auto ring = ExpectWrittenAndOpen("golden/v3/keyring/keyring", 4);
+  ASSERT_NE(ring, nullptr);
+  EXPECT_EQ(ring->GetInfo().data_keys[1].seals, 600U + (1U << 22));
 }
 
 TEST_F(Golden, Version1IsWrittenToTheByte) {
@@ -148,7 +168,7 @@ TEST_P(BrokenRing, IsRefusedWithItsReason) {
 INSTANTIATE_TEST_SUITE_P(
     Files, BrokenRing,
     ::testing::Values(Broken{"no_magic", Cause::kCorrupt, "does not start as a key ring does"},
-                      Broken{"newer_version", Cause::kFailedPrecondition, "version 3"},
+                      Broken{"newer_version", Cause::kFailedPrecondition, "version 4"},
                       Broken{"unknown_flag", Cause::kFailedPrecondition, "flags"},
                       Broken{"other_size", Cause::kCorrupt, "its size"},
                       Broken{"unknown_key_type", Cause::kFailedPrecondition, "type of key"},
@@ -164,7 +184,10 @@ INSTANTIATE_TEST_SUITE_P(
                       Broken{"two_active_data_keys", Cause::kCorrupt, "active data key"},
                       Broken{"no_active_data_key", Cause::kCorrupt, "active data key"},
                       Broken{"destroyed_data_key_with_wrap", Cause::kCorrupt, "size of a wrapped data key"},
-                      Broken{"no_proofs", Cause::kCorrupt, "number of proofs"},
+                      Broken{"no_proofs", Cause::kCorrupt, "nothing of what its version is for"},
+                      Broken{"no_seals", Cause::kCorrupt, "nothing of what its version is for"},
+                      Broken{"seals_beyond_the_limit", Cause::kCorrupt, "beyond what one may seal"},
+                      Broken{"seals_cut_short", Cause::kCorrupt, "do not fill it"},
                       Broken{"proof_of_a_key_from_the_future", Cause::kCorrupt, "targets of its proofs"},
                       Broken{"proof_and_yet_the_key_is_there", Cause::kCorrupt, "is still there"},
                       Broken{"rest_after_the_fields", Cause::kCorrupt, "do not fill it"},

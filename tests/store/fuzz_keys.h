@@ -17,6 +17,7 @@ class FuzzKeys final : public keyring::DataKeySource {
     return keyring::DataKey::From(
         crypto::SecretBytes::CopyOf(crypto::AsBytes(std::string(32, static_cast<char>('k' + id)))));
   }
+  StatusOr<keyring::DataKeyId> KeyToSeal(uint64_t) const override { return Active(); }
 };
 
 struct FuzzStore {

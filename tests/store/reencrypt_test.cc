@@ -103,6 +103,28 @@ TEST_F(ReencryptTest, MovesEverythingAndProvesIt) {
   EXPECT_THAT(verified->uses, ElementsAre(Key(2)));
 }
 
+TEST_F(ReencryptTest, EveryBoxIsCountedBeforeItIsSealed) {
+  ASSERT_NO_FATAL_FAILURE(MakeStore());
+  tree_->SealSome(true);
+  // What is there was sealed at least once: blocks, maps, a link's target, two attributes.
+  const auto count = [&](DataKeyId key) {
+    const KeyUse use = TakeCensus(*tree_, false)->uses[key];
+    return use.blocks + use.maps + 3;
+  };
+  EXPECT_GE(keys_.seals(1), count(1));
+  keys_.Add();
+  ASSERT_EQ(Reencrypt().state, ReencryptState::kDone);
+  EXPECT_GE(keys_.seals(2), count(2));
+  keys_.Limit(keys_.seals(2));
+  Inode* file = Find(tree_->root(), "unsealed");
+  EXPECT_EQ(CauseOf(tree_->Write(file, 0, crypto::AsBytes("x"), Durability::kLazy)),
+            Cause::kResourceExhausted);
+  EXPECT_EQ(CauseOf(tree_->MakeSymlink(tree_->root(), "l", "x", kMe).status()), Cause::kResourceExhausted);
+  EXPECT_EQ(CauseOf(tree_->SetAttribute(file, "user.a", "x", 0)), Cause::kResourceExhausted);
+  keys_.Limit(UINT64_MAX);
+  ExpectStore();
+}
+
 TEST_F(ReencryptTest, ASecondRunHasNothingToWrite) {
   ASSERT_NO_FATAL_FAILURE(MakeStore());
   keys_.Add();

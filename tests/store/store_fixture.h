@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <mutex>
 
 #include "store/context.h"
 
@@ -22,12 +23,26 @@ class TestKeys final : public keyring::DataKeySource {
     return keyring::DataKey::From(
         crypto::SecretBytes::CopyOf(crypto::AsBytes(std::string(32, char('k' + id)))));
   }
+  StatusOr<keyring::DataKeyId> KeyToSeal(uint64_t count) const override {
+    const std::lock_guard lock(mutex_);
+    if (seals_[active_] + count > limit_) return Error(Cause::kResourceExhausted, "too many seals");
+    seals_[active_] += count;
+    return active_;
+  }
+  uint64_t seals(keyring::DataKeyId id) const {
+    const std::lock_guard lock(mutex_);
+    return seals_[id];
+  }
+  void Limit(uint64_t seals) { limit_ = seals; }
   void Add() { ++active_; }
   void Destroy(keyring::DataKeyId id) { destroyed_[id] = true; }
 
  private:
   keyring::DataKeyId active_ = 1;
   std::map<keyring::DataKeyId, bool> destroyed_;
+  mutable std::mutex mutex_;
+  mutable std::map<keyring::DataKeyId, uint64_t> seals_;  // guarded by mutex_
+  uint64_t limit_ = UINT64_MAX;
 };
 
 // An empty file that goes with its object. Not on tmpfs: the store wants extended attributes.
