@@ -27,6 +27,15 @@ bool HasRetired(const keyring::Info& info) {
   });
 }
 
+// Not where the target itself ran out of seals: the rest goes under the next, and what is older is still
+// proved to be of no more use, also in a store that is larger than what one data key may seal.
+bool RotatedSince(const keyring::Info& info, keyring::DataKeyId target) {
+  if (target == info.data_keys.back().id) return false;
+  const auto made = std::find_if(info.data_keys.begin(), info.data_keys.end(),
+                                 [&](const keyring::DataKeyRecord& key) { return key.id == target; });
+  return made == info.data_keys.end() || info.keys.front().created_at >= made->created_at;
+}
+
 std::string StateOf(ReencryptState state) {
   switch (state) {
     case ReencryptState::kCounting:
@@ -64,7 +73,7 @@ wire::Reencryption Told(const store::ReencryptProgress& progress) {
 Reencrypting::Step Reencrypting::Next(keyring::KeyRing& ring, store::Reencryption& work, absl::Time now,
                                       absl::Duration max_age) {
   store::ReencryptProgress progress = work.Progress();
-  if (IsRunning(progress) && progress.target < ring.Active()) {
+  if (IsRunning(progress) && RotatedSince(ring.GetInfo(), progress.target)) {
     work.Stop();  // all of it has to go over again, to the newer key
     progress = work.Progress();
   }
@@ -72,7 +81,8 @@ Reencrypting::Step Reencrypting::Next(keyring::KeyRing& ring, store::Reencryptio
   if (progress.state == ReencryptState::kDone) {
     const auto destroyed = store::DestroyUnusedKeys(ring, progress);
     if (!destroyed.ok()) {
-      return Failed(progress, Annotate(destroyed.status(), "old data keys cannot be destroyed"), kWriteRetry);
+      return Failed(Told(progress), Annotate(destroyed.status(), "old data keys cannot be destroyed"),
+                    kWriteRetry);
     }
     changed = !destroyed->empty();
     if (changed) {
@@ -95,7 +105,10 @@ Reencrypting::Step Reencrypting::Settled(keyring::KeyRing& ring, absl::Time now,
   step.again = std::max(due - now, kLook);
   if (now < due) return step;
   const auto added = ring.AddDataKey();
-  if (!added.ok()) return Failed({}, Annotate(added.status(), "no new data key can be made"), kWriteRetry);
+  if (!added.ok()) {
+    return Failed(step.now.value_or(wire::Reencryption{}),
+                  Annotate(added.status(), "no new data key can be made"), kWriteRetry);
+  }
   spdlog::info("node: the data key was of age: data key {} takes its place", *added);
   step.now = ReencryptionOf(ring.GetInfo());
   step.again = absl::ZeroDuration();
@@ -110,9 +123,10 @@ Reencrypting::Step Reencrypting::GoOn(keyring::KeyRing& ring, store::Reencryptio
       retry_at_ = now + kRetry;
       spdlog::error("node: re-encryption failed: {}", std::string(progress.status.message()));
     }
-    if (now < retry_at_) return Failed(progress, progress.status, retry_at_ - now);
+    if (now < retry_at_) return Failed(Told(progress), progress.status, retry_at_ - now);
     retry_at_ = absl::InfinitePast();
-    if (const Status started = work.Start(options_); !started.ok()) return Failed(progress, started, kRetry);
+    if (const Status started = work.Start(options_); !started.ok())
+      return Failed(Told(progress), started, kRetry);
     spdlog::info("node: re-encrypting under data key {}", ring.Active());
     progress = work.Progress();
   }
@@ -122,10 +136,10 @@ Reencrypting::Step Reencrypting::GoOn(keyring::KeyRing& ring, store::Reencryptio
   return step;
 }
 
-Reencrypting::Step Reencrypting::Failed(const store::ReencryptProgress& progress, const Status& why,
+Reencrypting::Step Reencrypting::Failed(const wire::Reencryption& now, const Status& why,
                                         absl::Duration again) {
   Step step;
-  step.now = Told(progress);
+  step.now = now;
   step.now->state = "FAILED";
   step.now->failure = std::string(why.message());
   step.now->remaining_s = -1;

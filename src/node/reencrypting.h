@@ -33,7 +33,7 @@ class Reencrypting {
  private:
   Step Settled(keyring::KeyRing& ring, absl::Time now, absl::Duration max_age);
   Step GoOn(keyring::KeyRing& ring, store::Reencryption& work, absl::Time now);
-  Step Failed(const store::ReencryptProgress& progress, const Status& why, absl::Duration again);
+  static Step Failed(const wire::Reencryption& now, const Status& why, absl::Duration again);
 
   const store::ReencryptOptions options_;
   absl::Time retry_at_ = absl::InfinitePast();  // of a run that failed

@@ -167,6 +167,22 @@ TEST_F(ReencryptingTest, ANewerKeyInTheMiddleIsWhereEverythingGoes) {
   EXPECT_THAT(ring_->GetInfo().proofs, ElementsAre(::testing::Field(&keyring::Proof::target, 3U)));
 }
 
+TEST_F(ReencryptingTest, AKeyThatIsUsedUpInTheMiddleIsNoReasonToBeginAnew) {
+  ASSERT_TRUE(ring_->Rewrap(next_, kBudget).ok());
+  clock_.Advance(absl::Seconds(1));
+  ASSERT_TRUE(ring_->AddDataKey().ok());
+  Next(slow_);
+  AwaitRewriting();
+  const absl::Time started = work_->Progress().started_at;
+  ASSERT_EQ(*ring_->KeyToSeal(keyring::SealLimits{}.next_key - keyring::SealLimits{}.reserve), 4U);
+  Next(slow_);
+  EXPECT_EQ(work_->Progress().target, 3U);
+  EXPECT_EQ(work_->Progress().started_at, started);
+  work_->Stop();
+  EXPECT_EQ(Finish(fast_).now->state, "DONE");
+  EXPECT_THAT(ring_->GetInfo().proofs, ElementsAre(::testing::Field(&keyring::Proof::target, 4U)));
+}
+
 TEST_F(ReencryptingTest, WhatFailsKeepsTheKeysAndIsTriedAgain) {
   ASSERT_TRUE(ring_->Rewrap(next_, kBudget).ok());
   Next(slow_);
