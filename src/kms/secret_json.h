@@ -30,12 +30,7 @@ struct SecretAllocator {
 using SecretString = std::basic_string<char, std::char_traits<char>, SecretAllocator<char>>;
 using SecretJson = nlohmann::basic_json<std::map, std::vector, SecretString>;
 
-// Of a JSON text: arrays and objects within each other; names, values, and their ends. No cloud's answer
-// comes near, and what does not fit could fill the secure heap, which stops the process.
-inline constexpr int kMaxAnswerDepth = 32;
-inline constexpr size_t kMaxAnswerValues = 4096;
-
-// A JSON object; kKmsCorrupt, naming `whose` answer it was, for anything else, and for more than that.
+// A JSON object; kKmsCorrupt, naming `whose` answer it was, for anything else.
 StatusOr<SecretJson> ParseSecretJson(crypto::Bytes text, std::string_view whose);
 
 // The string `name` of `object`; kKmsCorrupt when it is not there or no string.

@@ -248,8 +248,8 @@ TEST_F(AwsAnswers, ForAnotherKeyAreNotBelieved) {
   EXPECT_EQ(CauseOf(Open().Describe(kBudget).status()), Cause::kKmsCorrupt);
 }
 
-TEST_F(AwsAnswers, WithoutEndDoNotFillTheSecureHeap) {
-  constexpr size_t kLongest = 256 << 10;  // the transport's limit
+TEST_F(AwsAnswers, AsLongAndDeepAsTheTransportLetsThroughAreNotBelieved) {
+  constexpr size_t kLongest = 256 << 10;
   std::string deep, wide = "{\"a\":[1";
   while (deep.size() < kLongest) deep += deep.empty() ? "{\"a\":" : "[";
   while (wide.size() < kLongest) wide += ",{}";
