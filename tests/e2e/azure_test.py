@@ -3,12 +3,9 @@
 deleted, and each time back; a new version.
 
 As the customer: by curl with a token of env.sh's own credentials, which is what `az rest` sends (Debian's `az keyvault key`
-lacks a module), and by the npm packages @azure/keyvault-keys and @azure/identity where KEYHOLD_NODE_MODULES names a
-directory with them.
+lacks a module).
 """
 import json
-import os
-import pathlib
 import shutil
 import subprocess
 import unittest
@@ -169,16 +166,6 @@ class Azure(unittest.TestCase):
         policies = az('rest', '--method', 'get', '--url', f'https://management.azure.com{vault.id}?api-version=2022-07-01',
                       '--query', 'properties.accessPolicies[].objectId', '-o', 'tsv')
         self.assertIn(env['KEYHOLD_AZURE_PRINCIPAL_ID'], policies)
-
-    def test_vendor_sdk(self):
-        modules = os.environ.get('KEYHOLD_NODE_MODULES')
-        if modules is None or shutil.which('node') is None:
-            self.skipTest('KEYHOLD_NODE_MODULES names no directory with @azure/keyvault-keys and @azure/identity')
-        script = pathlib.Path(__file__).with_name('azure_sdk.mjs')
-        target = host.dir / script.name
-        target.write_text(script.read_text())
-        (host.dir / 'node_modules').symlink_to(modules)
-        print(host.run('node', target, timeout=180).stdout)
 
 
 if __name__ == '__main__':
