@@ -36,6 +36,12 @@ def node_pid(host, cluster_id=None):
     return nodes[0]
 
 
+def agents_environment(host):
+    """The platform's credentials, as the agent hands them to its nodes."""
+    text = pathlib.Path(f'/proc/{host.processes("agent")[0]}/environ').read_text()
+    return dict(line.split('=', 1) for line in text.split('\0') if '=' in line)
+
+
 def through_gateway(cluster):
     return postgres.Target(cluster.url)
 

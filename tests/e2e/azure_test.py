@@ -10,61 +10,10 @@ import shutil
 import subprocess
 import unittest
 
+from customer import Vault, VaultKey
 from harness import BIN, Cluster, host, setUpModule, tearDownModule  # noqa: F401
 
 LOCK_WITHIN = 5
-
-
-class Vault:
-    """The customer's hands on the vault of env.sh."""
-
-    def __init__(self):
-        self.name = host.env['KEYHOLD_AZURE_VAULT']
-        self.url = f'https://{self.name}.vault.azure.net'
-        self.id = (f'/subscriptions/{host.env["AZURE_SUBSCRIPTION_ID"]}/resourceGroups/{host.env["KEYHOLD_AZURE_RESOURCE_GROUP"]}'
-                   f'/providers/Microsoft.KeyVault/vaults/{self.name}')
-
-    def token(self, resource):
-        words = ['curl', '-sS', '--fail-with-body',
-                 f'https://login.microsoftonline.com/{host.env["AZURE_TENANT_ID"]}/oauth2/v2.0/token']
-        for name, value in (('grant_type', 'client_credentials'), ('client_id', host.env['AZURE_CLIENT_ID']),
-                            ('client_secret', host.env['AZURE_CLIENT_SECRET']), ('scope', f'{resource}/.default')):
-            words += ['--data-urlencode', f'{name}={value}']
-        return json.loads(host.run(*words).stdout)['access_token']
-
-    def send(self, method, url, body=None, resource='https://vault.azure.net', version='7.4'):
-        words = ['curl', '-sS', '--fail-with-body', '-X', method, f'{url}?api-version={version}', '-H', 'Content-Type: application/json',
-                 '-H', f'Authorization: Bearer {self.token(resource)}', '-d', '' if body is None else json.dumps(body)]
-        text = host.run(*words).stdout
-        return json.loads(text) if text else None
-
-    def key(self, method, path, body=None):
-        return self.send(method, self.url + path, body)
-
-    def policies(self, kind, permissions):
-        policy = {'tenantId': host.env['AZURE_TENANT_ID'], 'objectId': host.env['KEYHOLD_AZURE_PRINCIPAL_ID'],
-                  'permissions': {'keys': permissions}}
-        self.send('PUT', f'https://management.azure.com{self.id}/accessPolicies/{kind}', {'properties': {'accessPolicies': [policy]}},
-                  'https://management.azure.com', '2022-07-01')
-
-    def grant(self):
-        self.policies('add', ['get', 'wrapKey', 'unwrapKey'])
-
-    def revoke(self):
-        self.policies('remove', [])
-
-
-class VaultKey:
-    def __init__(self, vault, name):
-        self.vault, self.name = vault, name
-        self.kid = vault.key('POST', f'/keys/{name}/create', {'kty': 'RSA', 'key_size': 2048})['key']['kid']
-        self.uri = f'{vault.url}/keys/{name}'
-
-    def enable(self, enabled):
-        self.vault.key('PATCH', f'/keys/{self.name}', {'attributes': {'enabled': enabled}})
-
-    def spec(self):
-        return json.dumps({'type': 'AZURE_KEY_VAULT', 'uri': self.uri, 'auth_principal': host.env['AZURE_TENANT_ID']})
 
 
 class Azure(unittest.TestCase):

@@ -4,12 +4,12 @@
     tests/e2e/faults_test.py [BIN_DIR] [--rounds N] [--seed S] [--cloud AWS|GCP|AZURE]
 
 Each round orders one fault for one cluster's key by `keyhold localcloud fault` and holds what the cluster does against what
-it should do. The clouds go side by side, so that each is also another cluster's neighbour in trouble.
+it should do. The clouds go side by side, and beside them a cluster whose key has no faults.
 """
 import argparse
+import datetime
 import hashlib
 import json
-import pathlib
 import random
 import sys
 import threading
@@ -24,7 +24,7 @@ ARGUMENTS.add_argument('--cloud', choices=('AWS', 'GCP', 'AZURE'))
 OPTIONS = ARGUMENTS.parse_args()
 sys.argv[1:] = [OPTIONS.bin] if OPTIONS.bin else []
 
-from azure_test import Vault, VaultKey  # noqa: E402
+from customer import GcpKey, Vault, VaultKey  # noqa: E402
 from harness import BIN, Cluster, Key, host, tearDownModule  # noqa: E402,F401
 
 PROBE = 2
@@ -41,35 +41,13 @@ def setUpModule():
     host.start('--unreachable-grace', f'{GRACE}s')
 
 
-class GcpKey:
-    """A customer's key in Cloud KMS, by its REST interface."""
-
-    def __init__(self):
-        self.token = pathlib.Path(host.env['CLOUDSDK_AUTH_ACCESS_TOKEN_FILE']).read_text().strip()
-        ring = f'projects/{host.env["CLOUDSDK_CORE_PROJECT"]}/locations/us-east1/keyRings'
-        self.post(f'{ring}?keyRingId=faults', {})
-        self.post(f'{ring}/faults/cryptoKeys?cryptoKeyId=faults', {'purpose': 'ENCRYPT_DECRYPT'})
-        self.uri = f'{ring}/faults/cryptoKeys/faults'
-        member = f'serviceAccount:{host.env["KEYHOLD_GCP_SERVICE_ACCOUNT"]}'
-        self.post(f'{self.uri}:setIamPolicy', {'policy': {'bindings': [
-            {'role': 'roles/cloudkms.cryptoKeyEncrypterDecrypter', 'members': [member]}]}})
-
-    def post(self, path, body):
-        host.run('curl', '-sS', '--fail-with-body', '-X', 'POST', f'https://cloudkms.googleapis.com/v1/{path}', '-H',
-                 f'Authorization: Bearer {self.token}', '-H', 'Content-Type: application/json', '-d', json.dumps(body))
-
-    def spec(self):
-        return json.dumps({'type': 'GCP_CLOUD_KMS', 'uri': self.uri,
-                           'auth_principal': host.env['KEYHOLD_GCP_SERVICE_ACCOUNT']})
-
-
 def aws():
     key = Key()
     return key, key.id, 'us-east-1'
 
 
 def gcp():
-    return GcpKey(), 'cryptoKeys/faults', 'us-east1'
+    return GcpKey('faults'), 'cryptoKeys/faults', 'us-east1'
 
 
 def azure():
@@ -158,6 +136,43 @@ class Cloud:
         assert self.cluster.sql('SELECT count(*), max(id) FROM kept').stdout == f'{self.rows}|{self.rows}\n'
         assert 'lock' not in self.info()
         return time.monotonic() - start
+
+
+class Neighbour(threading.Thread):
+    """A cluster whose key has no faults, in a cloud where another key has: it is never refused, and its probes never wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.key = Key()
+        self.cluster = Cluster('neighbour')
+        self.cluster.update(self.key)
+        self.began = datetime.datetime.now(datetime.timezone.utc)
+        self.over = threading.Event()
+        self.asked, self.refused = 0, []
+
+    def run(self):
+        while not self.over.wait(0.5):
+            done = self.cluster.sql('SELECT 1', ok=False)
+            self.asked += 1
+            if done.returncode != 0:
+                self.refused.append(done.stderr)
+
+    def gaps(self):
+        """Seconds between the uses of its key."""
+        log = host.run(BIN / 'keyhold', 'localcloud', 'log', '--dir', host.dir / 'kh', '--key', self.key.id, '-o', 'json').stdout
+        uses = [json.loads(line) for line in log.splitlines()]
+        times = [datetime.datetime.fromisoformat(use['time']) for use in uses if use['action'] == 'Decrypt']
+        times = [t for t in times if t >= self.began]
+        return [(b - a).total_seconds() for a, b in zip(times, times[1:])]
+
+    def end(self):
+        """What was wrong."""
+        self.over.set()
+        self.join()
+        gaps = self.gaps()
+        print(f'neighbour: asked {self.asked} times, {len(gaps) + 1} probes, at most {max(gaps):.1f} s apart', flush=True)
+        # Two intervals: one probe was late by a whole one.
+        return self.refused + [f'{gap:.1f} s between two probes' for gap in gaps if gap > 2 * PROBE]
 
 
 def denied(cloud, rng):
@@ -302,6 +317,8 @@ class Faults(unittest.TestCase):
             except BaseException as e:  # noqa: BLE001 - a thread's failure is the test's
                 failed.append(f'{cloud.name}: {e!r}')
 
+        neighbour = Neighbour()
+        neighbour.start()
         threads = [threading.Thread(target=work, args=(cloud,)) for cloud in clouds]
         for thread in threads:
             thread.start()
@@ -312,7 +329,7 @@ class Faults(unittest.TestCase):
             if locks:
                 print(f'{cloud.name}: {len(locks)} locks after a refusal: median {locks[len(locks) // 2]:.1f} s, '
                       f'longest {locks[-1]:.1f} s', flush=True)
-        self.assertEqual(failed, [])
+        self.assertEqual(neighbour.end() + failed, [])
 
 
 if __name__ == '__main__':
