@@ -36,21 +36,6 @@ void Drain(socket_t socket) {
 
 }  // namespace
 
-StatusOr<SslContext> MakeSslContext(const std::string& certificate, const std::string& key) {
-  SslContext context(SSL_CTX_new(TLS_server_method()));
-  if (context == nullptr) return Error(Cause::kInternal, "OpenSSL makes no TLS context");
-  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  if (SSL_CTX_use_certificate_chain_file(context.get(), certificate.c_str()) != 1) {
-    return Error(Cause::kInvalidArgument, absl::StrCat(certificate, " has no certificate in PEM"));
-  }
-  if (SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(context.get()) != 1) {
-    return Error(Cause::kInvalidArgument, absl::StrCat(key, " has no private key that fits ", certificate));
-  }
-  return context;
-}
-
 bool Listener::process_and_close_socket(socket_t socket) {
   {
     Connection connection(socket, limits_);

@@ -1,3 +1,5 @@
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "api/handlers.h"
 #include "api/json_input.h"
@@ -91,10 +93,13 @@ StatusOr<Reply> AccountReply(Services& services, const StatusOr<control::Service
 
 StatusOr<Reply> ListServiceAccounts(Services& services, const Request& request) {
   KEYHOLD_ASSIGN_OR_RETURN(const auto accounts, services.service_accounts.List());
+  KEYHOLD_ASSIGN_OR_RETURN(const auto roles, services.roles.List());
+  std::map<std::string, std::vector<RoleGrant>> grants;
+  for (const auto& account : roles) grants[account.account_id] = account.grants;
   std::vector<Keyed> items;
   for (const auto& account : accounts) {
-    KEYHOLD_ASSIGN_OR_RETURN(const auto grants, services.roles.Get(account.id));
-    items.push_back({absl::StrCat(account.name, " ", account.id), ServiceAccountJson(account, grants)});
+    items.push_back(
+        {absl::StrCat(account.name, " ", account.id), ServiceAccountJson(account, grants[account.id])});
   }
   return Paged(request, "service_accounts", std::move(items));
 }

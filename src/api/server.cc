@@ -161,7 +161,8 @@ class HttpServer final : public Server {
     limits.request = absl::ToChronoMilliseconds(options.request_timeout);
     http_.set_limits(limits);
     if (options.tls_certificate.empty() && options.tls_key.empty()) return OkStatus();
-    KEYHOLD_ASSIGN_OR_RETURN(SslContext tls, MakeSslContext(options.tls_certificate, options.tls_key));
+    KEYHOLD_ASSIGN_OR_RETURN(crypto::SslContext tls,
+                             crypto::MakeServerContext(options.tls_certificate, options.tls_key));
     http_.set_tls(std::move(tls));
     return OkStatus();
   }

@@ -15,10 +15,9 @@ namespace {
 constexpr size_t kMaxNameSize = 100;
 constexpr size_t kMaxEntries = 500;
 
-std::string PayloadOf(const AllowlistEntry& e) {
+nlohmann::json PayloadOf(const AllowlistEntry& e) {
   return nlohmann::json{
-      {"cidr_ip", e.cidr_ip}, {"cidr_mask", e.cidr_mask}, {"name", e.name}, {"sql", e.sql}, {"ui", e.ui}}
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      {"cidr_ip", e.cidr_ip}, {"cidr_mask", e.cidr_mask}, {"name", e.name}, {"sql", e.sql}, {"ui", e.ui}};
 }
 
 std::optional<AllowlistEntry> Find(const std::vector<AllowlistEntry>& entries, const AllowlistEntry& entry) {

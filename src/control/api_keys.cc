@@ -35,9 +35,8 @@ Status CheckKeyName(const std::string& name) {
   return Error(Cause::kInvalidArgument, "an API key's name has 1 to 64 printable ASCII characters");
 }
 
-std::string PayloadOf(const std::string& id, const std::string& name) {
-  return nlohmann::json{{"id", id}, {"name", name}}.dump(-1, ' ', false,
-                                                         nlohmann::json::error_handler_t::replace);
+nlohmann::json PayloadOf(const std::string& id, const std::string& name) {
+  return nlohmann::json{{"id", id}, {"name", name}};
 }
 
 }  // namespace

@@ -2,15 +2,19 @@
 
 #include <spdlog/spdlog.h>
 
+#include <nlohmann/json.hpp>
+
 namespace keyhold::control {
 
-Audit::Audit(Core& core, const Caller& caller, std::string action, std::string payload)
+using nlohmann::json;
+
+Audit::Audit(Core& core, const Caller& caller, std::string action, const json& payload)
     : core_(core), audited_(caller.audited) {
   event_.action = "AUDIT_LOG_ACTION_" + std::move(action);
   event_.source = caller.source;
   event_.service_account_name = caller.service_account_name;
   event_.ip_address = caller.ip_address;
-  event_.payload = std::move(payload);
+  event_.payload = payload.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 void Audit::About(const std::string& cluster_id, const std::string& cluster_name) {
@@ -50,7 +54,7 @@ AuditEvent Audit::Event(std::string error) const {
 void AuditRefusal(Core& core, const Caller& caller, const std::string& action, const std::string& cluster_id,
                   const Status& status) {
   if (caller.audited != nullptr && *caller.audited) return;
-  Audit audit(core, caller, action, "{}");
+  Audit audit(core, caller, action, json::object());
   const auto view = ReadCluster(core, cluster_id, Deleted::kShow);
   if (view.ok()) audit.About(cluster_id, view->cluster.name);
   (void)audit.Outcome(status);

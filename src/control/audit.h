@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "control/core.h"
@@ -12,8 +13,9 @@ namespace keyhold::control {
 // that is refused, by Outcome().
 class Audit {
  public:
-  // `action` is the Cloud API's name without AUDIT_LOG_ACTION_; `payload` is JSON without secrets.
-  Audit(Core& core, const Caller& caller, std::string action, std::string payload);
+  // `action` is the Cloud API's name without AUDIT_LOG_ACTION_; `payload` has no secrets. Text in it that
+  // is not UTF-8 is written with replacement characters.
+  Audit(Core& core, const Caller& caller, std::string action, const nlohmann::json& payload);
 
   // Which cluster the event is about, as soon as that is known.
   void About(const std::string& cluster_id, const std::string& cluster_name);

@@ -101,16 +101,15 @@ ClusterView NewCluster(const Core& core, const Caller& caller, const ClusterSpec
   return view;
 }
 
-std::string PayloadOf(const ClusterSpec& spec) {
-  return json{{"name", spec.name},
-              {"plan", PlanName(spec.plan)},
-              {"cloud_provider", spec.cloud},
-              {"regions", spec.regions},
-              {"advanced_security_add_on", spec.add_on || spec.private_network}}
-      .dump(-1, ' ', false, json::error_handler_t::replace);
+json PayloadOf(const ClusterSpec& spec) {
+  return {{"name", spec.name},
+          {"plan", PlanName(spec.plan)},
+          {"cloud_provider", spec.cloud},
+          {"regions", spec.regions},
+          {"advanced_security_add_on", spec.add_on || spec.private_network}};
 }
 
-std::string PayloadOf(const ClusterChange& change) {
+json PayloadOf(const ClusterChange& change) {
   json payload = json::object();
   if (change.plan) payload["plan"] = PlanName(*change.plan);
   if (change.add_on) payload["advanced_security_add_on"] = *change.add_on;
@@ -125,7 +124,7 @@ std::string PayloadOf(const ClusterChange& change) {
     payload["cmek_region_specs"].push_back(
         {{"region", spec.region}, {"key_spec", wire::ToJson(spec.key_spec)}});
   }
-  return payload.dump(-1, ' ', false, json::error_handler_t::replace);
+  return payload;
 }
 
 Status Upgrade(Plan to, Cluster& cluster) {
@@ -273,8 +272,8 @@ StatusOr<std::vector<ClusterView>> Clusters::All() {
 
 StatusOr<ClusterView> Clusters::Update(const Caller& caller, const std::string& id,
                                        const ClusterChange& change) {
-  const std::string payload = PayloadOf(change);
-  const bool protection_alone = change.delete_protection && json::parse(payload).size() == 1;
+  const json payload = PayloadOf(change);
+  const bool protection_alone = change.delete_protection && payload.size() == 1;
   Audit audit(core_, caller, protection_alone ? "SET_DELETE_PROTECTION" : "UPDATE_CLUSTER", payload);
   return audit.Outcome(Apply(audit, id, change));
 }
@@ -304,7 +303,7 @@ StatusOr<ClusterView> Clusters::Apply(Audit& audit, const std::string& id, Clust
 }
 
 StatusOr<ClusterView> Clusters::Delete(const Caller& caller, const std::string& id) {
-  Audit audit(core_, caller, "DELETE_CLUSTER", "{}");
+  Audit audit(core_, caller, "DELETE_CLUSTER", json::object());
   return audit.Outcome(MarkDeleting(audit, id));
 }
 

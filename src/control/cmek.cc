@@ -175,12 +175,12 @@ void AddLine(const std::string& name, const Status& status, wire::CheckReport& r
                           std::string(status.message()), 0});
 }
 
-std::string PayloadOf(const std::vector<CmekRegionSpec>& specs) {
+json PayloadOf(const std::vector<CmekRegionSpec>& specs) {
   json list = json::array();
   for (const CmekRegionSpec& spec : specs) {
     list.push_back({{"region", spec.region}, {"key_spec", wire::ToJson(spec.key_spec)}});
   }
-  return json{{"region_specs", list}}.dump(-1, ' ', false, json::error_handler_t::replace);
+  return json{{"region_specs", list}};
 }
 
 Status CheckKeyOn(const Core& core, Fleet& fleet, const Node& node, const CmekRegionSpec& spec) {
@@ -290,14 +290,14 @@ Status Cmek::CheckOnNodes(const ClusterView& view, const std::string& region, co
 }
 
 StatusOr<ClusterView> Cmek::Revoke(const Caller& caller, const std::string& id) {
-  Audit audit(core_, caller, "REVOKE_CMEK", R"({"action":"REVOKE"})");
+  Audit audit(core_, caller, "REVOKE_CMEK", json{{"action", "REVOKE"}});
   return audit.Outcome(CommitRevoke(audit, id));
 }
 
 StatusOr<ClusterView> Cmek::SetGrace(const Caller& caller, const std::string& id,
                                      std::optional<absl::Duration> grace) {
   const std::string text = grace ? absl::FormatDuration(*grace) : "default";
-  Audit audit(core_, caller, "UPDATE_CMEK", json{{"policy", {{"unreachable_grace", text}}}}.dump());
+  Audit audit(core_, caller, "UPDATE_CMEK", json{{"policy", {{"unreachable_grace", text}}}});
   KEYHOLD_RETURN_IF_ERROR(audit.Outcome(audit.Commit([&](Tables& tables) -> Status {
     KEYHOLD_ASSIGN_OR_RETURN(ClusterView view, FindClusterToChange(tables, id));
     audit.About(id, view.cluster.name);

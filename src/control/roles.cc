@@ -27,9 +27,8 @@ std::string ScopeOf(const RoleGrant& grant) {
   return grant.cluster_id.empty() ? "the organization" : absl::StrCat("cluster ", grant.cluster_id);
 }
 
-std::string PayloadOf(const std::string& account_id, const std::vector<RoleGrant>& grants) {
-  return json{{"user_id", account_id}, {"roles", GrantsJson(grants)}}.dump(-1, ' ', false,
-                                                                           json::error_handler_t::replace);
+json PayloadOf(const std::string& account_id, const std::vector<RoleGrant>& grants) {
+  return json{{"user_id", account_id}, {"roles", GrantsJson(grants)}};
 }
 
 bool Contains(const std::vector<RoleGrant>& grants, const RoleGrant& grant) {

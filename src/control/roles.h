@@ -62,8 +62,7 @@ Status PutGrant(Tables& tables, const Caller& caller, const RoleGrant& grant);
 // As the audit log has them.
 nlohmann::json GrantsJson(const std::vector<RoleGrant>& grants);
 
-// kFailedPrecondition where no account
-// with an API key would have ORG_ADMIN any more.
+// kFailedPrecondition where no account with an API key would have ORG_ADMIN any more.
 Status CheckAdminRemains(Tables& tables);
 
 }  // namespace keyhold::control

@@ -31,10 +31,10 @@ Status CheckDescription(const std::string& description) {
                                                      kMaxDescriptionSize, " printable ASCII characters"));
 }
 
-std::string PayloadOf(const std::string& id, const std::string& name, const std::vector<RoleGrant>& grants) {
+json PayloadOf(const std::string& id, const std::string& name, const std::vector<RoleGrant>& grants) {
   json payload = {{"id", id}, {"name", name}};
   if (!grants.empty()) payload["roles"] = GrantsJson(grants);
-  return payload.dump(-1, ' ', false, json::error_handler_t::replace);
+  return payload;
 }
 
 }  // namespace

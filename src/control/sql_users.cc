@@ -17,9 +17,7 @@ constexpr size_t kMaxNameSize = 63;  // PostgreSQL's NAMEDATALEN - 1
 constexpr std::array<std::string_view, 7> kReserved = {"admin",   "root",     "public", "none",
                                                        "keyhold", "postgres", "node"};
 
-std::string PayloadOf(const std::string& name) {
-  return nlohmann::json{{"name", name}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+nlohmann::json PayloadOf(const std::string& name) { return nlohmann::json{{"name", name}}; }
 
 bool Has(Tables& tables, const SqlUser& user) {
   const auto users = tables.sql_users.OfCluster(user.cluster_id);

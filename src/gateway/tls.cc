@@ -12,30 +12,6 @@
 namespace keyhold::gateway {
 namespace {
 
-Status TlsError(Cause cause, std::string_view what) {
-  const unsigned long code = ERR_peek_last_error();
-  ERR_clear_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  return Error(cause, absl::StrCat(std::string(what), ": ", reason == nullptr ? "no reason given" : reason));
-}
-
-Status CheckReadable(const std::string& path) {
-  if (access(path.c_str(), R_OK) == 0) return OkStatus();
-  return ErrnoError(errno, absl::StrCat("cannot read ", path));
-}
-
-Status LoadPair(SSL_CTX* context, const std::string& certificate, const std::string& key) {
-  KEYHOLD_RETURN_IF_ERROR(CheckReadable(certificate));
-  KEYHOLD_RETURN_IF_ERROR(CheckReadable(key));
-  if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1) {
-    return TlsError(Cause::kInvalidArgument, absl::StrCat(certificate, " is not a PEM certificate chain"));
-  }
-  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return TlsError(Cause::kInvalidArgument, absl::StrCat(key, " is not the PEM key of ", certificate));
-  }
-  return OkStatus();
-}
-
 IoResult FromErrno() { return errno == EAGAIN ? IoResult::kWantRead : IoResult::kFailed; }
 
 ssize_t Send(int fd, const char* data, size_t size) {
@@ -96,22 +72,14 @@ ssize_t ClientChannel::Receive(char* out, size_t size) {
   return count;
 }
 
-void SslContextFree::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-void SslFree::operator()(SSL* ssl) const { SSL_free(ssl); }
-
 StatusOr<SslContext> MakeServerContext(const std::string& certificate_path, const std::string& key_path) {
-  ERR_clear_error();
-  SslContext context(SSL_CTX_new(TLS_server_method()));
-  if (context == nullptr) return TlsError(Cause::kInternal, "no TLS context");
-  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
-                                         SSL_OP_IGNORE_UNEXPECTED_EOF);
+  KEYHOLD_ASSIGN_OR_RETURN(SslContext context, crypto::MakeServerContext(certificate_path, key_path));
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_num_tickets(context.get(), 0);
   SSL_CTX_set_read_ahead(context.get(), 1);  // one read(2) per record instead of two
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
-  KEYHOLD_RETURN_IF_ERROR(LoadPair(context.get(), certificate_path, key_path));
   return context;
 }
 
@@ -155,7 +123,7 @@ IoResult ClientChannel::Write(std::string_view bytes, size_t* put) {
 Status ClientChannel::StartTls(SSL_CTX* context) {
   ssl_.reset(SSL_new(context));
   BIO* bio = ssl_ == nullptr ? nullptr : SocketBio::Make(this);
-  if (bio == nullptr) return TlsError(Cause::kInternal, "no TLS session");
+  if (bio == nullptr) return Error(Cause::kInternal, "OpenSSL makes no TLS session");
   SSL_set_bio(ssl_.get(), bio, bio);
   SSL_set_accept_state(ssl_.get());
   return OkStatus();

@@ -4,7 +4,6 @@
 // TLS 1.2 and 1.3, no renegotiation, no session tickets: a short connection must not leave state behind.
 #pragma once
 
-#include <openssl/types.h>
 #include <sys/types.h>
 
 #include <memory>
@@ -12,18 +11,13 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "crypto/tls_context.h"
 
 namespace keyhold::gateway {
 
-struct SslContextFree {
-  void operator()(SSL_CTX* context) const;
-};
-struct SslFree {
-  void operator()(SSL* ssl) const;
-};
-using SslContext = std::unique_ptr<SSL_CTX, SslContextFree>;
+using crypto::SslContext;
 
-// kInvalidArgument: a file is not PEM, or key and certificate do not belong together; kIo: cannot be read.
+// As crypto::MakeServerContext(), tuned for many short connections and idle ones.
 StatusOr<SslContext> MakeServerContext(const std::string& certificate_path, const std::string& key_path);
 
 enum class IoResult { kDone, kWantRead, kWantWrite, kClosed, kFailed };
@@ -60,7 +54,7 @@ class ClientChannel {
 
   int fd_;
   bool socket_empty_ = false;
-  std::unique_ptr<SSL, SslFree> ssl_;
+  std::unique_ptr<SSL, crypto::FreeBy<SSL_free>> ssl_;
 };
 
 }  // namespace keyhold::gateway

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <fstream>
 
 #include <cstdio>
 #include <cstdlib>
@@ -265,10 +266,16 @@ TEST_F(LimitsTest, OverTlsWithACertificate) {
 
 TEST_F(LimitsTest, ABadCertificateIsToldAtTheStart) {
   options_.dir = dir_.path();
-  options_.tls_certificate = options_.tls_key = dir_.path() + "/none.pem";
-  const auto server = Server::Start(options_, SystemClock(), crypto::SystemRandom());
-  EXPECT_EQ(CauseOf(server.status()), Cause::kInvalidArgument);
-  EXPECT_THAT(std::string(server.status().message()), testing::HasSubstr("none.pem"));
+  const auto status = [this](const std::string& file) {
+    options_.tls_certificate = options_.tls_key = file;
+    const Status refused = Server::Start(options_, SystemClock(), crypto::SystemRandom()).status();
+    EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(file));
+    return CauseOf(refused);
+  };
+  EXPECT_EQ(status(dir_.path() + "/none.pem"), Cause::kIo);
+  const std::string text = dir_.path() + "/text.pem";
+  std::ofstream(text) << "no certificate\n";
+  EXPECT_EQ(status(text), Cause::kInvalidArgument);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The services over a real store: rules that do not need HTTP, and the fleet's waiting.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <cstdlib>
 #include <filesystem>
@@ -97,7 +98,7 @@ TEST_F(ServiceTest, TheDatabaseHasNoKeyInIt) {
 }
 
 TEST_F(ServiceTest, ARefusedChangeLeavesItsEventAlone) {
-  Audit audit(*core_, caller_, "UPDATE_CLUSTER", "{}");
+  Audit audit(*core_, caller_, "UPDATE_CLUSTER", nlohmann::json::object());
   const Status status = audit.Outcome(audit.Commit([&](Tables& tables) {
     tables.organization.SetSetting("x", "y");
     return Error(Cause::kConflict, "not now");

@@ -206,7 +206,7 @@ class ChannelTest : public LoopTest {
   ClientChannel channel_;
   SslContext context_;
   SslContext server_;
-  std::unique_ptr<SSL, SslFree> client_;
+  std::unique_ptr<SSL, crypto::FreeBy<SSL_free>> client_;
   std::array<char, 1 << 16> buffer_{};
 };
 
