@@ -50,10 +50,11 @@ struct DesiredNode {
   std::optional<DesiredCmek> cmek;
   bool revoked = false;    // REVOKE was asked for: lock, and stay locked until a newer cmek generation
   std::string sql_listen;  // "127.0.0.1:26257"
-  int64_t probe_interval_ms = 2000;         // between two proofs that the key may be used
-  int64_t unreachable_grace_ms = 900'000;   // how long to serve on while the KMS cannot be reached
-  int64_t data_key_max_age_s = int64_t{30} * 86400;  // then another one takes its place, and the data goes over to it
-  std::vector<std::string> allowlist;       // CIDRs that may connect
+  int64_t probe_interval_ms = 2000;        // between two proofs that the key may be used
+  int64_t unreachable_grace_ms = 900'000;  // how long to serve on while the KMS cannot be reached
+  int64_t data_key_max_age_s =
+      int64_t{30} * 86400;             // then another one takes its place, and the data goes over to it
+  std::vector<std::string> allowlist;  // CIDRs that may connect
   std::vector<SqlUser> sql_users;
   // What the node has reported once: an older key ring or store was put back. Grow without a new generation.
   uint64_t min_key_ring_epoch = 0;
