@@ -59,8 +59,27 @@ constexpr const char* kGcp[] = {
     "destroy BIGINT NOT NULL, destroyed BIGINT NOT NULL, PRIMARY KEY (key_name, number))",
 };
 
+// Users of their own, with any number of keys and policies; until then an account had one of each.
+constexpr const char* kAwsUsers[] = {
+    "CREATE TABLE accounts (account_id TEXT NOT NULL PRIMARY KEY, owner TEXT NOT NULL UNIQUE)",
+    "INSERT INTO accounts SELECT account_id, name FROM users",
+    "CREATE TABLE access_keys (access_key_id TEXT NOT NULL PRIMARY KEY, account_id TEXT NOT NULL, user TEXT "
+    "NOT NULL, sealed_secret TEXT NOT NULL, status TEXT NOT NULL, created BIGINT NOT NULL)",
+    "INSERT INTO access_keys SELECT access_key_id, account_id, name, sealed_secret, 'Active', "
+    "CAST(strftime('%s', 'now') AS INTEGER) FROM users",
+    "CREATE TABLE user_policies (account_id TEXT NOT NULL, user TEXT NOT NULL, name TEXT NOT NULL, document "
+    "TEXT NOT NULL, PRIMARY KEY (account_id, user, name))",
+    "INSERT INTO user_policies SELECT account_id, name, 'default', policy FROM users",
+    "ALTER TABLE users RENAME TO old_users",
+    "CREATE TABLE users (account_id TEXT NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, user_id TEXT NOT "
+    "NULL, created BIGINT NOT NULL, PRIMARY KEY (account_id, name))",
+    "INSERT INTO users SELECT account_id, name, '/', user_id, CAST(strftime('%s', 'now') AS INTEGER) FROM "
+    "old_users",
+    "DROP TABLE old_users",
+};
+
 // What makes format i + 1 of format i. A step that was released is never changed: others are added.
-constexpr std::span<const char* const> kSteps[] = {kAws, kGcp};
+constexpr std::span<const char* const> kSteps[] = {kAws, kGcp, kAwsUsers};
 static_assert(std::size(kSteps) == kDatabaseVersion);
 
 int Pragma(soci::session& sql, const std::string& name) {

@@ -19,7 +19,7 @@ namespace keyhold::localcloud {
 
 // The format of the tables. A database of an older one is brought up when it is opened; of a newer one,
 // refused.
-inline constexpr int kDatabaseVersion = 2;
+inline constexpr int kDatabaseVersion = 3;
 
 class Database {
  public:

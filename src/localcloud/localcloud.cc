@@ -81,7 +81,7 @@ namespace {
 
 Status WriteAccounts(Database& database, const Vault& vault, const Directory& directory, absl::Time now) {
   nlohmann::json customer, principals;
-  KEYHOLD_RETURN_IF_ERROR(aws::SetUpAccounts(database, vault, directory, customer, principals));
+  KEYHOLD_RETURN_IF_ERROR(aws::SetUpAccounts(database, vault, directory, now, customer, principals));
   KEYHOLD_RETURN_IF_ERROR(gcp::SetUpAccounts(database, vault, directory, now, customer, principals));
   KEYHOLD_RETURN_IF_ERROR(azure::SetUpAccounts(database, vault, directory, now, customer, principals));
   KEYHOLD_RETURN_IF_ERROR(directory.Write("customer.json", customer.dump(2) + "\n", 0600));

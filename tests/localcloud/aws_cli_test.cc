@@ -174,6 +174,30 @@ TEST_P(AwsCliTest, ARoleIsMadeAndAssumed) {
   EXPECT_EQ(made.text, "Enabled\n");
 }
 
+TEST_P(AwsCliTest, AUserWorksByItsAccessKeyWhileThatIsActive) {
+  Json rights = {{"Version", "2012-10-17"},
+                 {"Statement", {{{"Effect", "Allow"}, {"Action", "kms:Encrypt"}, {"Resource", "*"}}}}};
+  std::string key = cloud.NewKey();
+  EXPECT_EQ(Aws("iam create-user --user-name app --query User.Arn --output text"),
+            "arn:aws:iam::" + cloud.customer_account() + ":user/app");
+  Aws("iam put-user-policy --user-name app --policy-name kms --policy-document file://" +
+      WriteFile("rights.json", rights.dump()));
+  Json made = Json::parse(Aws("iam create-access-key --user-name app"))["AccessKey"];
+  std::string id = made["AccessKeyId"];
+  std::string as_app = absl::StrCat("AWS_ACCESS_KEY_ID=", id,
+                                    " AWS_SECRET_ACCESS_KEY=", made["SecretAccessKey"].get<std::string>(),
+                                    " AWS_DEFAULT_REGION=us-east-1 ");
+  std::string encrypt = absl::StrCat("kms encrypt --key-id ", key, " --plaintext fileb://",
+                                     WriteFile("secret", "attack at dawn"), " --query KeyId --output text");
+  EXPECT_EQ(Run(as_app, encrypt).text, key + "\n");
+  Aws("iam update-access-key --user-name app --status Inactive --access-key-id " + id);
+  ExpectRefused(as_app, encrypt, "UnrecognizedClientException");
+  ExpectRefused(as_app, "sts get-caller-identity", "InvalidClientTokenId");
+  Aws("iam delete-access-key --user-name app --access-key-id " + id);
+  // The command line follows markers by itself, and gives each page a line.
+  EXPECT_EQ(Aws("iam list-users --page-size 1 --query 'Users[].UserName' --output text"), "admin\napp");
+}
+
 // Debian's, and the one that is first on the path where that is another.
 std::vector<std::string> Installed() {
   std::vector<std::string> found = {"/usr/bin/aws"};

@@ -42,7 +42,7 @@ class World {
   World() {
     const auto database = Must(Database::Open(dir_.File("first.db")));
     const Directory directory = Must(Directory::Open(dir_.File("cloud")));
-    Must(aws::SetUpAccounts(*database, vault_, directory, customer_, principals_));
+    Must(aws::SetUpAccounts(*database, vault_, directory, clock_.Now(), customer_, principals_));
     Must(gcp::SetUpAccounts(*database, vault_, directory, clock_.Now(), customer_, principals_));
     Must(azure::SetUpAccounts(*database, vault_, directory, clock_.Now(), customer_, principals_));
     google_token_ =

@@ -23,13 +23,31 @@ class DatabaseTest : public testing::Test {
     return value;
   }
 
+  // As format 2 had it: one access key and one policy in the user's own row.
+  void BackToFormat2() {
+    for (const char* table : {"accounts", "access_keys", "user_policies", "users"})
+      Execute(std::string("DROP TABLE ") + table);
+    Execute(
+        "CREATE TABLE users (account_id TEXT NOT NULL, name TEXT NOT NULL, user_id TEXT NOT NULL, "
+        "access_key_id TEXT NOT NULL UNIQUE, sealed_secret TEXT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY "
+        "(account_id, name))");
+    Execute("PRAGMA user_version = 2");
+  }
+  std::string Read(const std::string& query) {
+    soci::session sql(soci::sqlite3, "db=" + path_);
+    std::string text;
+    sql << query, soci::into(text);
+    return text;
+  }
+
   const TempDir dir_;
   const std::string path_ = dir_.path() + "/cloud.db";
 };
 
 TEST_F(DatabaseTest, OneOfAnOlderFormatIsBroughtUpAndKeepsItsRows) {
   ASSERT_TRUE(Database::Open(path_).ok());
-  // As format 1 left it: without Google's tables.
+  BackToFormat2();
+  // As format 1 left it: without Google's tables too.
   for (const char* table :
        {"gcp_projects", "gcp_accounts", "gcp_account_keys", "gcp_key_rings", "gcp_keys", "gcp_versions"}) {
     Execute(std::string("DROP TABLE ") + table);
@@ -48,6 +66,20 @@ TEST_F(DatabaseTest, OneOfAnOlderFormatIsBroughtUpAndKeepsItsRows) {
   EXPECT_EQ(kept, 1);
   EXPECT_EQ(projects, 0);
   EXPECT_EQ(Pragma("user_version"), kDatabaseVersion);
+}
+
+TEST_F(DatabaseTest, AUserOfFormat2KeepsItsKeyAndItsPolicy) {
+  ASSERT_TRUE(Database::Open(path_).ok());
+  BackToFormat2();
+  Execute("INSERT INTO users VALUES ('111122223333', 'admin', 'AIDA1', 'AKIA1', 'sealed', '{}')");
+  ASSERT_TRUE(Database::Open(path_).ok());
+  EXPECT_EQ(Read("SELECT account_id || owner FROM accounts"), "111122223333admin");
+  EXPECT_EQ(Read("SELECT account_id || name || path || user_id FROM users WHERE created > 1700000000"),
+            "111122223333admin/AIDA1");
+  EXPECT_EQ(Read("SELECT access_key_id || account_id || user || sealed_secret || status FROM access_keys"),
+            "AKIA1111122223333adminsealedActive");
+  EXPECT_EQ(Read("SELECT account_id || user || name || document FROM user_policies"),
+            "111122223333admindefault{}");
 }
 
 TEST_F(DatabaseTest, OneOfANewerFormatIsRefusedAndLeftAlone) {

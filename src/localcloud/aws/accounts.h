@@ -10,9 +10,10 @@
 
 namespace keyhold::localcloud::aws {
 
-// Makes both accounts at the first start, and writes platform/aws-credentials. `customer` and `principals`
-// get the member "aws" of customer.json and principals.json.
-Status SetUpAccounts(Database& database, const Vault& vault, const Directory& directory,
+// Makes both accounts at the first start, and writes platform/aws-credentials. What was taken from the users
+// of these files since, a later start gives back as an account's root would: the user, its policy, an active
+// key. `customer` and `principals` get the member "aws" of customer.json and principals.json.
+Status SetUpAccounts(Database& database, const Vault& vault, const Directory& directory, absl::Time now,
                      nlohmann::json& customer, nlohmann::json& principals);
 
 }  // namespace keyhold::localcloud::aws

@@ -42,8 +42,8 @@ std::string AliasArn(std::string_view region, std::string_view account, std::str
   return Join("kms", region, account, name);
 }
 std::string RootArn(std::string_view account) { return Join("iam", "", account, "root"); }
-std::string UserArn(std::string_view account, std::string_view name) {
-  return Join("iam", "", account, "user/" + std::string(name));
+std::string UserArn(std::string_view account, std::string_view path, std::string_view name) {
+  return Join("iam", "", account, "user" + std::string(path) + std::string(name));
 }
 std::string RoleArn(std::string_view account, std::string_view path, std::string_view name) {
   return Join("iam", "", account, "role" + std::string(path) + std::string(name));

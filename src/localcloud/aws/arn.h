@@ -22,8 +22,8 @@ std::string KeyArn(std::string_view region, std::string_view account, std::strin
 // `name` starts with "alias/".
 std::string AliasArn(std::string_view region, std::string_view account, std::string_view name);
 std::string RootArn(std::string_view account);
-std::string UserArn(std::string_view account, std::string_view name);
 // `path` starts and ends with a slash.
+std::string UserArn(std::string_view account, std::string_view path, std::string_view name);
 std::string RoleArn(std::string_view account, std::string_view path, std::string_view name);
 std::string AssumedRoleArn(std::string_view account, std::string_view role, std::string_view session);
 

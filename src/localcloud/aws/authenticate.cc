@@ -18,9 +18,7 @@ StatusOr<Credentials> FromSession(Session session, IdentityStore& identities) {
   principal.arn = AssumedRoleArn(role->account, role->name, session.session_name);
   principal.role_arn = RoleArn(role->account, role->path, role->name);
   principal.user_id = role->role_id + ":" + session.session_name;
-  for (auto& [name, document] : identities.RolePolicies(role->account, role->name)) {
-    principal.identity_policies.push_back(document);
-  }
+  principal.identity_policies = identities.PoliciesOf(PolicyHolder::kRole, role->account, role->name);
   return Credentials{std::move(principal), std::move(session.secret_access_key)};
 }
 

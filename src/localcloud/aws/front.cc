@@ -9,7 +9,7 @@
 #include "localcloud/aws/authenticate.h"
 #include "localcloud/aws/error.h"
 #include "localcloud/aws/fault_error.h"
-#include "localcloud/aws/iam.h"
+#include "localcloud/aws/iam/iam.h"
 #include "localcloud/aws/kms/kms.h"
 #include "localcloud/aws/query.h"
 #include "localcloud/aws/sts.h"

@@ -6,14 +6,11 @@
 #include "absl/strings/str_split.h"
 #include "localcloud/aws/arn.h"
 #include "localcloud/aws/error.h"
+#include "localcloud/aws/user_store.h"
 #include "localcloud/sql.h"
 
 namespace keyhold::localcloud::aws {
 namespace {
-
-std::string SecretLabel(const std::string& access_key_id) {
-  return "keyhold localcloud aws secret access key|" + access_key_id;
-}
 
 constexpr char kRoleColumns[] =
     "account_id, name, path, role_id, trust_policy, description, max_session, created";
@@ -33,45 +30,21 @@ Role RoleFrom(const soci::row& row) {
 
 }  // namespace
 
-StatusOr<User> IdentityStore::AddUser(std::string_view account, std::string_view name,
-                                      std::string_view policy) {
-  User user;
-  user.account = account;
-  user.name = name;
-  user.policy = policy;
-  user.user_id = NewUniqueId("AIDA", vault_.random());
-  user.access_key_id = NewUniqueId("AKIA", vault_.random());
-  user.secret_access_key = NewSecretAccessKey(vault_.random());
-  std::string sealed = vault_.Seal(SecretLabel(user.access_key_id), user.secret_access_key.Expose());
-  sql_ << "INSERT INTO users (account_id, name, user_id, access_key_id, sealed_secret, policy) "
-          "VALUES (:a, :n, :u, :k, :s, :p)",
-      soci::use(user.account), soci::use(user.name), soci::use(user.user_id), soci::use(user.access_key_id),
-      soci::use(sealed), soci::use(user.policy);
-  return user;
-}
-
-StatusOr<User> IdentityStore::FindUserByName(std::string_view name) {
-  User user;
-  user.name = name;
-  std::string sealed;
-  sql_ << "SELECT account_id, user_id, access_key_id, sealed_secret, policy FROM users WHERE name = :n",
-      soci::use(user.name), soci::into(user.account), soci::into(user.user_id),
-      soci::into(user.access_key_id), soci::into(sealed), soci::into(user.policy);
-  if (!sql_.got_data()) return Error(Cause::kNotFound, "there is no user " + user.name);
-  KEYHOLD_ASSIGN_OR_RETURN(user.secret_access_key, vault_.Open(SecretLabel(user.access_key_id), sealed));
-  return user;
-}
-
 StatusOr<Credentials> IdentityStore::FindAccessKey(std::string_view access_key_id) {
-  std::string key(access_key_id), account, name, user_id, sealed, policy;
-  sql_ << "SELECT account_id, name, user_id, sealed_secret, policy FROM users WHERE access_key_id = :k",
-      soci::use(key), soci::into(account), soci::into(name), soci::into(user_id), soci::into(sealed),
-      soci::into(policy);
+  AccessKey key;
+  key.id = access_key_id;
+  std::string account, name, path, user_id;
+  sql_
+      << "SELECT u.account_id, u.name, u.path, u.user_id, k.sealed_secret FROM access_keys k JOIN users u ON "
+         "u.account_id = k.account_id AND u.name = k.user WHERE k.access_key_id = :k AND k.status = 'Active'",
+      soci::use(key.id), soci::into(account), soci::into(name), soci::into(path), soci::into(user_id),
+      soci::into(key.sealed_secret);
   if (!sql_.got_data()) {
     return AwsError("UnrecognizedClientException", "The security token included in the request is invalid.");
   }
-  KEYHOLD_ASSIGN_OR_RETURN(crypto::SecretBytes secret, vault_.Open(SecretLabel(key), sealed));
-  Principal principal{account, UserArn(account, name), "", user_id, {policy}};
+  KEYHOLD_ASSIGN_OR_RETURN(crypto::SecretBytes secret, OpenSecret(vault_, key));
+  Principal principal{account, UserArn(account, path, name), "", user_id,
+                      PoliciesOf(PolicyHolder::kUser, account, name)};
   return Credentials{std::move(principal), std::move(secret)};
 }
 
@@ -107,40 +80,30 @@ void IdentityStore::DeleteRole(std::string_view account, std::string_view name) 
   sql_ << "DELETE FROM roles WHERE account_id = :a AND name = :n", soci::use(a), soci::use(n);
 }
 
-std::vector<std::pair<std::string, std::string>> IdentityStore::RolePolicies(std::string_view account,
-                                                                             std::string_view role) {
-  std::string a(account), r(role);
-  soci::rowset<soci::row> rows =
-      (sql_.prepare
-           << "SELECT name, document FROM role_policies WHERE account_id = :a AND role = :r ORDER BY name",
-       soci::use(a), soci::use(r));
-  std::vector<std::pair<std::string, std::string>> policies;
-  for (const soci::row& row : rows) policies.emplace_back(row.get<std::string>(0), row.get<std::string>(1));
-  return policies;
+std::vector<std::string> IdentityStore::PoliciesOf(PolicyHolder kind, std::string_view account,
+                                                   std::string_view holder) {
+  std::vector<std::string> documents;
+  for (auto& [name, document] : InlinePolicies(sql_, kind, account, holder).List())
+    documents.push_back(std::move(document));
+  return documents;
 }
 
-void IdentityStore::PutRolePolicy(std::string_view account, std::string_view role, std::string_view name,
-                                  std::string_view document) {
-  std::string a(account), r(role), n(name), d(document);
-  sql_ << "INSERT OR REPLACE INTO role_policies (account_id, role, name, document) VALUES (:a, :r, :n, :d)",
-      soci::use(a), soci::use(r), soci::use(n), soci::use(d);
+std::string IdentityStore::AccountOf(std::string_view owner) {
+  std::string o(owner), account;
+  sql_ << "SELECT account_id FROM accounts WHERE owner = :o", soci::use(o), soci::into(account);
+  return sql_.got_data() ? account : "";
 }
 
-bool IdentityStore::DeleteRolePolicy(std::string_view account, std::string_view role, std::string_view name) {
-  std::string a(account), r(role), n(name);
-  soci::statement statement =
-      (sql_.prepare << "DELETE FROM role_policies WHERE account_id = :a AND role = :r "
-                       "AND name = :n",
-       soci::use(a), soci::use(r), soci::use(n));
-  statement.execute(true);
-  return statement.get_affected_rows() > 0;
+void IdentityStore::AddAccount(std::string_view account, std::string_view owner) {
+  std::string a(account), o(owner);
+  sql_ << "INSERT INTO accounts (account_id, owner) VALUES (:a, :o)", soci::use(a), soci::use(o);
 }
 
 bool IdentityStore::HasAccount(std::string_view account) {
   std::string a(account);
-  int users = 0;
-  sql_ << "SELECT count(*) FROM users WHERE account_id = :a", soci::use(a), soci::into(users);
-  return users > 0;
+  int accounts = 0;
+  sql_ << "SELECT count(*) FROM accounts WHERE account_id = :a", soci::use(a), soci::into(accounts);
+  return accounts > 0;
 }
 
 bool IdentityStore::PrincipalExists(std::string_view text) {
@@ -153,8 +116,8 @@ bool IdentityStore::PrincipalExists(std::string_view text) {
     auto role = FindRole(arn->account, parts.back());
     return role.ok() && RoleArn(role->account, role->path, role->name) == text;
   }
-  auto user = FindUserByName(parts.back());
-  return user.ok() && UserArn(user->account, user->name) == text;
+  auto user = UserStore(sql_).Find(arn->account, parts.back());
+  return user.ok() && UserArn(user->account, user->path, user->name) == text;
 }
 
 std::string NewUniqueId(std::string_view prefix, crypto::Random& random) {

@@ -1,5 +1,5 @@
-// Accounts, users and roles: who there is, and with which credentials. The part of the state that STS and IAM
-// work on, and that authenticates every request.
+// Accounts and roles, and whose an access key is (users: user_store.h). The part of the state that STS and
+// IAM work on, and that authenticates every request.
 //
 // Works inside the transaction whose session it is given; used by one thread at a time.
 #pragma once
@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "localcloud/aws/inline_policies.h"
 #include "localcloud/aws/principal.h"
 #include "localcloud/vault.h"
 
@@ -18,12 +19,6 @@ class session;
 }
 
 namespace keyhold::localcloud::aws {
-
-struct User {
-  std::string account, name, user_id, access_key_id;
-  std::string policy;  // identity policy, JSON
-  crypto::SecretBytes secret_access_key;
-};
 
 struct Role {
   std::string account, name, path, role_id, trust_policy, description;
@@ -41,11 +36,7 @@ class IdentityStore {
  public:
   IdentityStore(soci::session& sql, const Vault& vault) : sql_(sql), vault_(vault) {}
 
-  // A new account with one user, its id and credentials at random.
-  StatusOr<User> AddUser(std::string_view account, std::string_view name, std::string_view policy);
-  // kNotFound where there is none.
-  StatusOr<User> FindUserByName(std::string_view name);
-  // UnrecognizedClientException for an unknown access key.
+  // UnrecognizedClientException for an access key that is unknown or inactive.
   StatusOr<Credentials> FindAccessKey(std::string_view access_key_id);
 
   // NoSuchEntity where there is none.
@@ -54,14 +45,12 @@ class IdentityStore {
   void PutRole(const Role& role);
   void DeleteRole(std::string_view account, std::string_view name);
 
-  // The inline policies of a role: name and document.
-  std::vector<std::pair<std::string, std::string>> RolePolicies(std::string_view account,
-                                                                std::string_view role);
-  void PutRolePolicy(std::string_view account, std::string_view role, std::string_view name,
-                     std::string_view document);
-  // False where there was none.
-  bool DeleteRolePolicy(std::string_view account, std::string_view role, std::string_view name);
+  // The documents of a holder's inline policies.
+  std::vector<std::string> PoliciesOf(PolicyHolder kind, std::string_view account, std::string_view holder);
 
+  // The account whose files name the user `owner` (accounts.h); "" where there is none yet.
+  std::string AccountOf(std::string_view owner);
+  void AddAccount(std::string_view account, std::string_view owner);
   bool HasAccount(std::string_view account);
   // Whether `arn` (root, user, role or session) may stand in a policy: true for accounts that are not here,
   // about which nothing is known.

@@ -1,5 +1,5 @@
-// As much of AWS IAM (API version 2010-05-08) as it takes to make a role and give it rights: roles, their
-// trust policies and their inline policies. docs.aws.amazon.com/IAM/latest/APIReference.
+// As much of AWS IAM (API version 2010-05-08) as it takes to make users and roles and give them rights:
+// access keys, trust policies and inline policies. docs.aws.amazon.com/IAM/latest/APIReference.
 #pragma once
 
 #include <string>
