@@ -1,6 +1,6 @@
 // Sectors and maps as they are read from a disk that may hold anything: no crash, and nothing opens but what
 // was sealed.
-#include <cstring>
+#include <algorithm>
 
 #include "store/seal_map.h"
 #include "tests/store/fuzz_keys.h"
@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const FileId file{1, 2, 3};
   FileCiphers ciphers(fuzz.keys, file);
   std::array<uint8_t, kSectorSize> sector{};
-  std::memcpy(sector.data(), data, std::min(size, sector.size()));
+  std::copy_n(data, std::min(size, sector.size()), sector.data());  // of nothing, `data` may be null
   SectorHeader header;
   if (!IsHole(sector.data()) && ParseHeader(sector.data(), &header)) {
     if (header.key == 0 || header.length > kPayloadSize) __builtin_trap();
