@@ -3,6 +3,7 @@
 
 #include "absl/strings/match.h"
 #include "kms/azure/wrap_record.h"
+#include "tests/kms/named_key.h"
 #include "tests/kms/worlds.h"
 
 namespace keyhold::kms {
@@ -107,6 +108,17 @@ INSTANTIATE_TEST_SUITE_P(
                       WorldParam{"GcpImpersonated",
                                  [] { return std::make_unique<GcpLocalCloudWorld>(true); }}),
     [](const auto& info) { return info.param.name; });
+
+// None, unless the command line names one.
+std::vector<WorldParam> NamedWorlds() {
+  std::vector<WorldParam> worlds;
+  for (const NamedKey& key : NamedKeys()) {
+    worlds.push_back({"Key", [key] { return std::make_unique<NamedWorld>(key); }});
+  }
+  return worlds;
+}
+INSTANTIATE_TEST_SUITE_P(Named, Conformance, ::testing::ValuesIn(NamedWorlds()),
+                         [](const auto& info) { return info.param.name; });
 
 // What a customer does to a key, and what Keyhold makes of it.
 class CustomersKey : public ::testing::Test {
