@@ -41,7 +41,8 @@ App CustomerApp(AzureStore& store) {
   if (auto found = store.FindAppByName(kCustomer)) return *std::move(found);
   App app = NewApp(store, kCustomer);
   app.owner = true;
-  const std::string text = Base64Url(store.hsm().random().Secret(30).Expose());
+  // Begins with a letter: `az login -p` would take a "-" for an option.
+  const std::string text = "k" + Base64Url(store.hsm().random().Secret(30).Expose());
   app.secret = crypto::SecretBytes::CopyOf(crypto::AsBytes(text));
   store.PutApp(app);
   return app;
