@@ -19,17 +19,18 @@ def keys(harness):
             ('Azure', customer.VaultKey(vault, 'bench').spec(), f'{vault.name}.vault.azure.net'))
 
 
-def milliseconds(host, *words):
-    return float(programs.run(programs.BIN / 'kms_calls', *words, env=hosts.agents_environment(host)))
+def milliseconds(environment, *words):
+    return float(programs.run(programs.BIN / 'kms_calls', *words, env=environment))
 
 
 def measure(options, note):
     seconds = 0.1 if options.quick else 2
     with programs.Place() as place:
         harness = hosts.start(place)
+        environment = hosts.agents_environment(harness.host)
         rows = [Row(f'{what}, {cloud}', 'ms',
                     lambda subject, what=what, spec=spec, name=name: milliseconds(
-                        harness.host, *(('round-trip', name) if subject == BARE else (what, spec)), seconds),
+                        environment, *(('round-trip', name) if subject == BARE else (what, spec)), seconds),
                     more_is_better=False)
                 for cloud, spec, name in keys(harness) for what in ('wrap', 'unwrap')]
         figures.take(rows, [BARE, KEYHOLD], options.rounds, note)
