@@ -114,6 +114,29 @@ TEST_F(AccessCommandsTest, AnUnknownAccountOrClusterChangesNothing) {
   EXPECT_TRUE(api_.Changes().empty());
 }
 
+// Of a failed rotation's key nothing is to be granted; a revoked one is what brings the cluster back.
+TEST_F(AccessCommandsTest, APolicyIsForTheKeyInForceOrTheOneOfLast) {
+  api_.On("GET /api/v1/organization",
+          {{"id", "o"},
+           {"cockroach_cloud_service_principals", {{"aws", {{"user_arn", "arn:aws:iam::9:user/keyhold"}}}}}});
+  const auto key = [](const char* status, const char* id) -> json {
+    return {{"status", status}, {"spec", {{"uri", std::string("arn:aws:kms:us-east-1:42:key/") + id}}}};
+  };
+  const auto policy_of = [&](const std::string& name, const json& keys) {
+    json cluster = TestCluster(name, "ENABLED");
+    cluster["id"] = name;
+    cluster["cmek_config"]["region_infos"] = {{{"region", "us-east-1"}, {"key_infos", keys}}};
+    api_.AddCluster(cluster);
+    EXPECT_EQ(Ccloud({"cmek", "policy", name}), 0) << Err();
+    return Out();
+  };
+  const std::string in_force =
+      policy_of("rotated", json::array({key("ROTATE_FAILED", "failed"), key("ENABLED", "in-force")}));
+  EXPECT_THAT(in_force, HasSubstr("key/in-force"));
+  EXPECT_THAT(in_force, Not(HasSubstr("key/failed")));
+  EXPECT_THAT(policy_of("revoked", json::array({key("REVOKED", "revoked")})), HasSubstr("key/revoked"));
+}
+
 TEST_F(AccessCommandsTest, APolicyNamesThePrincipalAndTheCommands) {
   api_.On("GET /api/v1/organization", {{"id", "o"},
                                        {"cockroach_cloud_service_principals",

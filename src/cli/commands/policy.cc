@@ -118,11 +118,13 @@ StatusOr<Policy> PolicyOf(const json& organization, const std::string& cloud, co
   return AwsPolicy(organization, region, key);
 }
 
-// The key in force, so that what is printed fits what there is.
+// The key in force, so that what is printed fits what there is; where none is, the one of last.
 std::string KeyOf(const json& cluster, const std::string& region) {
   for (const json& info : cluster.value("cmek_config", json::object()).value("region_infos", json::array())) {
     if (Text(info, "region") != region) continue;
-    const json spec = KeySpecInForce(info);
+    json spec = KeySpecInForce(info);
+    const json keys = info.value("key_infos", json::array());
+    if (spec.is_null() && !keys.empty()) spec = keys.front().value("spec", json::object());
     return spec.is_null() ? "" : Text(spec, "uri");
   }
   return "";
