@@ -8,6 +8,8 @@
 namespace keyhold::localcloud::aws {
 namespace {
 
+constexpr char kUserColumns[] = "account_id, name, path, user_id, created";  // as UserFrom() takes them
+
 std::string SecretLabel(const std::string& access_key_id) {
   return "keyhold localcloud aws secret access key|" + access_key_id;
 }
@@ -22,8 +24,7 @@ User UserFrom(const soci::row& row) {
 StatusOr<User> UserStore::Find(std::string_view account, std::string_view name) {
   std::string a(account), n(name);
   soci::rowset<soci::row> rows =
-      (sql_.prepare << "SELECT account_id, name, path, user_id, created FROM users "
-                       "WHERE account_id = :a AND name = :n",
+      (sql_.prepare << "SELECT " << kUserColumns << " FROM users WHERE account_id = :a AND name = :n",
        soci::use(a), soci::use(n));
   for (const soci::row& row : rows) return UserFrom(row);
   return AwsError("NoSuchEntity", absl::StrCat("The user with name ", n, " cannot be found."));
@@ -32,8 +33,7 @@ StatusOr<User> UserStore::Find(std::string_view account, std::string_view name) 
 std::vector<User> UserStore::List(std::string_view account) {
   std::string a(account);
   soci::rowset<soci::row> rows =
-      (sql_.prepare << "SELECT account_id, name, path, user_id, created FROM users "
-                       "WHERE account_id = :a ORDER BY name",
+      (sql_.prepare << "SELECT " << kUserColumns << " FROM users WHERE account_id = :a ORDER BY name",
        soci::use(a));
   std::vector<User> users;
   for (const soci::row& row : rows) users.push_back(UserFrom(row));
