@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
+#include "base/environment.h"
 #include "base/posix.h"
 #include "kms/http.h"
 #include "kms/key_spec.h"
@@ -25,16 +26,6 @@ namespace {
 using namespace keyhold;
 
 constexpr absl::Duration kTimeout = absl::Seconds(10);
-
-kms::Environment Variables() {
-  kms::Environment variables;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const size_t equals = text.find('=');
-    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
-  }
-  return variables;
-}
 
 // The first call opens the connection and gets a token; it does not count.
 template <typename Call>
@@ -52,7 +43,7 @@ StatusOr<double> MedianMilliseconds(absl::Duration lasts, Call call) {
 }
 
 StatusOr<double> RoundTrip(const std::string& host, absl::Duration lasts) {
-  kms::Environment variables = Variables();
+  kms::Environment variables = ReadEnvironment(environ);
   KEYHOLD_ASSIGN_OR_RETURN(const auto transport,
                            kms::NewHttpTransport({.https_proxy = variables["HTTPS_PROXY"],
                                                   .ca_file = variables["AWS_CA_BUNDLE"]}));
@@ -67,8 +58,8 @@ StatusOr<double> RoundTrip(const std::string& host, absl::Duration lasts) {
 StatusOr<double> KeyCall(bool unwrap, const std::string& spec_text, absl::Duration lasts) {
   KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, kms::ParseKeySpec(spec_text));
   KEYHOLD_ASSIGN_OR_RETURN(const auto provider,
-                           kms::NewProvider({Variables(), "", "bench", SystemPosix(), SystemClock(),
-                                             crypto::SystemRandom(), kms::SystemSleeper()}));
+                           kms::NewProvider({ReadEnvironment(environ), "", "bench", SystemPosix(),
+                                             SystemClock(), crypto::SystemRandom(), kms::SystemSleeper()}));
   KEYHOLD_ASSIGN_OR_RETURN(const auto key, provider->Open(spec));
   const kms::Context context = {{"keyhold:cluster", "bench"}};
   const crypto::SecretBytes secret = crypto::SystemRandom().Secret(32);

@@ -21,6 +21,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
+#include "base/environment.h"
 #include "base/posix.h"
 #include "kms/key_spec.h"
 #include "kms/provider.h"
@@ -41,16 +42,6 @@ struct Sample {
   absl::Duration took;
   bool ok;
 };
-
-kms::Environment Variables() {
-  kms::Environment variables;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const size_t equals = text.find('=');
-    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
-  }
-  return variables;
-}
 
 double Share() {
   std::array<uint8_t, 2> bytes;
@@ -142,8 +133,8 @@ Status Measure(const std::string& spec_text, int count, absl::Duration lasts, ab
   KEYHOLD_RETURN_IF_ERROR(kms::InitTransport());
   KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, kms::ParseKeySpec(spec_text));
   KEYHOLD_ASSIGN_OR_RETURN(const auto provider,
-                           kms::NewProvider({Variables(), "", "bench", SystemPosix(), SystemClock(),
-                                             crypto::SystemRandom(), kms::SystemSleeper()}));
+                           kms::NewProvider({ReadEnvironment(environ), "", "bench", SystemPosix(),
+                                             SystemClock(), crypto::SystemRandom(), kms::SystemSleeper()}));
   std::vector<Watch> watches;
   for (int i = 0; i < count; ++i) watches.emplace_back(*provider, spec, i);
   for (Watch& watch : watches) KEYHOLD_RETURN_IF_ERROR(watch.Wrap());

@@ -12,6 +12,7 @@
 #include "app/services.h"
 #include "app/start.h"
 #include "app/store_commands.h"
+#include "base/environment.h"
 
 extern char** environ;
 
@@ -20,16 +21,6 @@ namespace {
 
 using Variables = std::map<std::string, std::string>;
 using Action = std::function<Status()>;
-
-Variables ReadEnvironment() {
-  Variables variables;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const size_t equals = text.find('=');
-    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
-  }
-  return variables;
-}
 
 std::string ThisProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
@@ -283,7 +274,7 @@ void AddAgent(CLI::App& app, AgentFlags& flags, Action& action) {
     if (flags.platform_key.empty()) flags.platform_key = options.dir + "/agent/platform.key";
     options.node_command = {ThisProgram(),      "node",           "--platform-key",
                             flags.platform_key, "--postgres-bin", flags.postgres_bin};
-    options.node_environment = NodeEnvironment(ReadEnvironment());
+    options.node_environment = NodeEnvironment(ReadEnvironment(environ));
     action = [&] { return ServeAgent(flags.options); };
   });
 }
@@ -294,7 +285,7 @@ void AddNode(CLI::App& app, node::RunOptions& options, Action& action) {
   command->add_option("--platform-key", options.platform_key, "The platform's own key")->required();
   command->add_option("--postgres-bin", options.postgres_bin, "PostgreSQL's programs")->capture_default_str();
   command->callback([&] {
-    options.environment = NodeEnvironment(ReadEnvironment());
+    options.environment = NodeEnvironment(ReadEnvironment(environ));
     action = [&] { return ServeNode(options); };
   });
 }
@@ -307,7 +298,7 @@ void AddMount(CLI::App& app, StoreMountOptions& options, Action& action) {
   mount->add_option("--cmek-key-spec", options.key_spec, "A key spec, or @FILE with one")->required();
   mount->add_flag("--background", options.background, "Return when it is mounted");
   mount->callback([&] {
-    options.environment = NodeEnvironment(ReadEnvironment());
+    options.environment = NodeEnvironment(ReadEnvironment(environ));
     action = [&] { return RunStoreMount(options); };
   });
 }
@@ -357,7 +348,7 @@ void AddStore(CLI::App& app, StoreCommandOptions& options, Action& action) {
                           "Bandwidth, read and written (default: no limit)");
     }
     command->callback([&options, &action, run = entry.run] {
-      options.environment = NodeEnvironment(ReadEnvironment());
+      options.environment = NodeEnvironment(ReadEnvironment(environ));
       action = [&options, run] { return run(options); };
     });
   }

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "absl/strings/strip.h"
+#include "base/environment.h"
 
 extern char** environ;
 
@@ -13,16 +14,6 @@ namespace {
 
 constexpr absl::string_view kKeySpec = "--key-spec=";
 constexpr absl::string_view kRegion = "--region=";
-
-Environment Variables() {
-  Environment variables;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const size_t equals = text.find('=');
-    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
-  }
-  return variables;
-}
 
 // What names the key is taken out of the arguments, for GoogleTest to read the others.
 Status TakeNamedKey(int* argc, char** argv) {
@@ -53,7 +44,7 @@ std::vector<NamedKey>& NamedKeys() {
 }
 
 NamedWorld::NamedWorld(const NamedKey& named) : named_(named) {
-  provider_ = *NewProvider({Variables(), "", "conformance", SystemPosix(), SystemClock(),
+  provider_ = *NewProvider({ReadEnvironment(environ), "", "conformance", SystemPosix(), SystemClock(),
                             crypto::SystemRandom(), SystemSleeper()});
   key_ = *provider_->Open(named_.spec);
 }
