@@ -18,12 +18,7 @@ namespace {
 
 using namespace keyhold;       // NOLINT
 using namespace keyhold::api;  // NOLINT
-
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) std::abort();
-  return *std::move(value);
-}
+using keyhold::testing::Must;
 
 std::string Line(const std::string& path) {
   std::string line;
@@ -38,7 +33,7 @@ class World {
     std::filesystem::create_directory(dir_.File("server"));
     const auto store = Must(control::Store::Open(dir_.File("first.db")));
     Services services(Core(*store), {});
-    if (!control::Bootstrap(services.core, dir_.File("server")).ok()) std::abort();
+    Must(control::Bootstrap(services.core, dir_.File("server")));
     caller_ = Must(services.api_keys.Authenticate(Line(dir_.File("server/api-key"))));
     caller_.source = "AUDIT_LOG_SOURCE_CC_API";
     const control::ClusterSpec spec{.name = "demo", .cloud = "AWS", .regions = {"us-east-1"}, .add_on = true};

@@ -1,4 +1,4 @@
-// A directory of a test's own under /tmp, removed with all in it at the end.
+// A directory of a test's own, removed with all in it at the end.
 #pragma once
 
 #include <fcntl.h>
@@ -14,11 +14,9 @@ namespace keyhold::testing {
 
 class TempDir {
  public:
-  TempDir() {
-    char path[] = "/tmp/keyhold-test-XXXXXX";
-    if (mkdtemp(path) == nullptr) std::abort();
-    path_ = path;
-    fd_ = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  explicit TempDir(const std::string& parent = "/tmp") : path_(parent + "/keyhold-test-XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) std::abort();
+    fd_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   }
   ~TempDir() {
     close(fd_);

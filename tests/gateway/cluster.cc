@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
@@ -36,15 +35,6 @@ Ran Shell(const std::string& command) {
   const int status = pclose(pipe);
   ran.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return ran;
-}
-
-TempDir::TempDir() : path_("/tmp/keyhold_gateway_XXXXXX") {
-  if (mkdtemp(path_.data()) == nullptr) std::abort();
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 void MakeCertificate(const TempDir& dir) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gateway/gateway.h"
+#include "tests/base/temp_dir.h"
 
 namespace keyhold::gateway {
 
@@ -16,19 +17,7 @@ struct Ran {
 // Runs `command` in a shell, to its end.
 Ran Shell(const std::string& command);
 
-// A directory of its own under /tmp, removed with everything in it.
-class TempDir {
- public:
-  TempDir();
-  ~TempDir();
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  const std::string& path() const { return path_; }
-  std::string File(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
+using testing::TempDir;
 
 // cert.pem and key.pem in `dir`, for 127.0.0.1 and ::1, signed by itself.
 void MakeCertificate(const TempDir& dir);

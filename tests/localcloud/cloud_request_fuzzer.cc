@@ -26,15 +26,7 @@ namespace {
 
 using namespace keyhold;              // NOLINT
 using namespace keyhold::localcloud;  // NOLINT
-
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) std::abort();
-  return *std::move(value);
-}
-void Must(const Status& status) {
-  if (!status.ok()) std::abort();
-}
+using keyhold::testing::Must;
 
 // The state that every input finds.
 class World {

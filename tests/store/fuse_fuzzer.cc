@@ -6,8 +6,7 @@
 
 #include <linux/fuse.h>
 
-#include <filesystem>
-
+#include "tests/base/temp_dir.h"
 #include "tests/store/fuzz_keys.h"
 
 namespace {
@@ -145,27 +144,12 @@ class Mounted {
   void List(const Request& request);
   void Attribute(const Request& request, uint64_t inode, const std::string& name);
 
-  struct Store {
-    std::string path = "/var/tmp/keyhold-fuzz-XXXXXX";
-    int fd_;
-    Store() {
-      if (mkdtemp(path.data()) == nullptr) __builtin_trap();
-      fd_ = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
-    ~Store() {
-      close(fd_);
-      std::error_code ignored;
-      std::filesystem::remove_all(path, ignored);
-    }
-    int fd() const { return fd_; }
-  };
-
   keyhold::testing::FuzzKeys keys_;
   keyhold::testing::FixedRandom random_;
   keyhold::testing::FakeClock clock_;
   WriteCounter counter_{clock_};
   UnsyncedPosix posix_;
-  const Store store_;  // not on tmpfs: older kernels have no attributes there
+  const keyhold::testing::TempDir store_{"/var/tmp"};  // not on tmpfs: older kernels have no attributes there
   Kernel kernel_;
   const MountOptions options_{.mountpoint = "/"};
   const std::unique_ptr<Tree> tree_ = *Tree::Open({posix_, random_, keys_, counter_}, store_.fd(), 64);

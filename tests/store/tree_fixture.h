@@ -15,28 +15,9 @@
 namespace keyhold::testing {
 
 // Not on tmpfs: the store wants extended attributes.
-class TempStore {
+class TempStore : public TempDir {
  public:
-  TempStore() {
-    char path[] = "/var/tmp/keyhold-store-XXXXXX";
-    if (mkdtemp(path) == nullptr) std::abort();
-    path_ = path;
-    fd_ = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  }
-  ~TempStore() {
-    close(fd_);
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempStore(const TempStore&) = delete;
-  TempStore& operator=(const TempStore&) = delete;
-
-  const std::string& path() const { return path_; }
-  int fd() const { return fd_; }
-
- private:
-  std::string path_;
-  int fd_ = -1;
+  TempStore() : TempDir("/var/tmp") {}
 };
 
 // One backing inode: what git keeps of it, and its extended attributes.

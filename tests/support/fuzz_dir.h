@@ -1,34 +1,32 @@
-// A directory in memory for fuzzers whose code under test needs one, removed with all in it at the end.
+// What the fuzzers of whole servers share: a directory in memory, and values that must be there.
 #pragma once
 
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 
+#include "base/status.h"
+#include "tests/base/temp_dir.h"
+
 namespace keyhold::testing {
 
-class FuzzDir {
+class FuzzDir : public TempDir {
  public:
-  FuzzDir() {
-    char path[] = "/dev/shm/keyhold-fuzz-XXXXXX";
-    if (mkdtemp(path) == nullptr) std::abort();
-    path_ = path;
-  }
-  ~FuzzDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  FuzzDir(const FuzzDir&) = delete;
-  FuzzDir& operator=(const FuzzDir&) = delete;
+  FuzzDir() : TempDir("/dev/shm") {}
 
-  std::string File(const std::string& name) const { return path_ + "/" + name; }
   // A file of the name `to` with what is in `from`.
   void Copy(const std::string& from, const std::string& to) const {
     std::filesystem::copy_file(File(from), File(to), std::filesystem::copy_options::overwrite_existing);
   }
-
- private:
-  std::string path_;
 };
+
+template <typename T>
+T Must(StatusOr<T> value) {
+  if (!value.ok()) std::abort();
+  return *std::move(value);
+}
+inline void Must(const Status& status) {
+  if (!status.ok()) std::abort();
+}
 
 }  // namespace keyhold::testing
