@@ -66,7 +66,7 @@ class Watched:
                       {'region_specs': [{'region': key.region, 'key_spec': {'type': 'AWS_KMS', 'uri': key.arn, 'auth_principal':
                                          self.host.env['KEYHOLD_AWS_PRINCIPAL_ARN']}}]})
         programs.until(f'CMEK is {already}', 60,
-                       lambda: self.api.call('GET', f'/api/v1/clusters/{self.id}/cmek')['status'] == already)
+                       lambda: self.api.call('GET', f'/api/v1/clusters/{self.id}/cmek')['status'] == already, every=0.03)
         return time.monotonic() - start
 
     def enable(self):

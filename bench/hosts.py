@@ -53,20 +53,16 @@ def on_socket(cluster, host):
 
 
 class Api:
-    """The Cloud API, by curl on a connection of its own each time."""
+    """The Cloud API, on a connection of its own each time."""
 
     def __init__(self, host):
         self.host = host
 
     def call(self, method, path, body=None):
-        words = ['curl', '-sS', '--fail-with-body', '-X', method, '-H', '@-', self.host.env['COCKROACH_SERVER'] + path]
-        if body is not None:
-            words += ['-d', json.dumps(body)]
-        done = subprocess.run(words, input=f"Authorization: Bearer {self.host.env['COCKROACH_API_KEY']}\n", capture_output=True,
-                              text=True, timeout=60, env=self.host.env)
-        if done.returncode != 0:
-            raise programs.Failed(f'{method} {path}: {done.stdout}{done.stderr}')
-        return json.loads(done.stdout)
+        status, answer = self.host.call(method, path, None if body is None else json.dumps(body))
+        if status != 200:
+            raise programs.Failed(f'{method} {path}: {status} {answer.decode()}')
+        return json.loads(answer)
 
 
 class Kms:

@@ -77,14 +77,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def until(what, within, is_so, process=None):
+def until(what, within, is_so, process=None, every=0.01):
     deadline = time.monotonic() + within
     while not is_so():
         if process is not None and process.poll() is not None:
             raise Failed(f'{what}: its process ended with {process.returncode}')
         if time.monotonic() > deadline:
             raise Failed(f'{what}: not within {within} s')
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 def listens(port):

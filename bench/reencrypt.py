@@ -6,6 +6,7 @@ from figures import Row
 
 REST, MIDST = 'at rest', 're-encrypting'
 UNDER_WAY = ('COUNTING', 'REWRITING', 'PROVING')
+EVERY = 0.15  # seconds between two questions to the API
 
 
 class Renewed:
@@ -24,14 +25,17 @@ class Renewed:
         return self.api.call('GET', self.path)['region_infos'][0].get('reencryption', {})
 
     def settle(self):
-        programs.until('everything is re-encrypted', 900, lambda: self.now().get('state') == 'DONE')
+        programs.until('everything is re-encrypted', 900, lambda: self.now().get('state') == 'DONE', every=EVERY)
 
     def begin(self):
         """The same key once more: a new data key, and all goes over to it."""
-        if self.now().get('state') in UNDER_WAY:
+        before = self.now()
+        if before.get('state') in UNDER_WAY:
             return
         self.cluster.update(self.key)
-        programs.until('re-encryption is under way', 60, lambda: self.now().get('state') in UNDER_WAY)
+        # A short one may have ended before it was seen.
+        programs.until('re-encryption is under way', 60,
+                       lambda: (now := self.now()).get('state') in UNDER_WAY or now.get('proof') != before.get('proof'), every=EVERY)
 
     def pgbench(self, subject, seconds, *more):
         if subject == REST:

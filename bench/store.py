@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import figures
+import fscrypt
 import postgres
 import programs
 import sql
@@ -86,17 +87,27 @@ def mount_cryfs(place, name, _):
     return mounted.await_mount(process)
 
 
+def mount_fscrypt(place, name, _):
+    mounted = Mounted(place, name)
+    fscrypt.mount(mounted.below / 'image', mounted.dir, place)
+    mounted.dir = place.directory(f'{name}-mount/files')
+    fscrypt.encrypt(mounted.dir.parent, mounted.dir)
+    mounted.dir.chmod(0o777)
+    return mounted
+
+
 SUBJECTS = {PLAIN: mount_plain, KEYHOLD: mount_keyhold, PASS: mount_passthrough, 'gocryptfs': mount_gocryptfs, 'encfs': mount_encfs,
-            'cryfs': mount_cryfs}
-DATABASES = [PLAIN, KEYHOLD, PASS, 'gocryptfs']  # on the others a database of this size takes hours
+            'cryfs': mount_cryfs, 'fscrypt': mount_fscrypt}
+OURS = (PLAIN, KEYHOLD, 'fscrypt')  # no program of somebody else's
+DATABASES = [PLAIN, KEYHOLD, PASS, 'gocryptfs', 'fscrypt']  # on the others a database of this size takes hours
 
 
 def mount_all(place, options, note):
     wanted = options.subjects.split(',') if options.subjects else [PLAIN, KEYHOLD, PASS] if options.quick else list(SUBJECTS)
     there = {}
     for name in [PLAIN] + [w for w in wanted if w != PLAIN]:
-        program = programs.BIN / 'passthrough_ll' if name == PASS else None if name in (PLAIN, KEYHOLD) else shutil.which(name)
-        if name not in (PLAIN, KEYHOLD) and not (program and pathlib.Path(program).exists()):
+        program = programs.BIN / 'passthrough_ll' if name == PASS else None if name in OURS else shutil.which(name)
+        if name not in OURS and not (program and pathlib.Path(program).exists()):
             note(f'{name} is not there: {"libfuse3-dev has its source" if name == PASS else f"apt-get install {name}"}')
             continue
         try:
