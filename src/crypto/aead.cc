@@ -140,13 +140,34 @@ StatusOr<SecretBytes> OpenBox(Bytes key, Bytes associated_data, Bytes box) {
   return plaintext;
 }
 
-std::string SealSiv(Bytes key, Bytes associated_data, Bytes plaintext) {
-  if (key.size() != kSivKeySize || associated_data.empty() || plaintext.empty()) std::abort();
-  const Context context = NewContext();
+// A context with the expanded key, which is copied and never worked with.
+struct Aes256Siv::Keyed {
+  Context context = NewContext();
+
+  // Calls take their own: OpenSSL's contexts are for one thread at a time, and one of SIV's is for one
+  // message.
+  Context ForOneMessage() const {
+    Context copy = NewContext();
+    Require(EVP_CIPHER_CTX_copy(copy.get(), context.get()));
+    return copy;
+  }
+};
+
+Aes256Siv::Aes256Siv(Bytes key) : keyed_(std::make_unique<Keyed>()) {
+  if (key.size() != kSivKeySize) std::abort();
+  Require(EVP_EncryptInit_ex(keyed_->context.get(), Siv(), nullptr, key.data(), nullptr));
+}
+
+Aes256Siv::~Aes256Siv() = default;
+Aes256Siv::Aes256Siv(Aes256Siv&&) noexcept = default;
+Aes256Siv& Aes256Siv::operator=(Aes256Siv&&) noexcept = default;
+
+std::string Aes256Siv::Seal(Bytes associated_data, Bytes plaintext) const {
+  if (associated_data.empty() || plaintext.empty()) std::abort();
+  const Context context = keyed_->ForOneMessage();
   std::string sealed(kSivOverhead + plaintext.size(), '\0');
   auto* out = reinterpret_cast<uint8_t*>(sealed.data());
   int length = 0;
-  Require(EVP_EncryptInit_ex(context.get(), Siv(), nullptr, key.data(), nullptr));
   Require(EVP_EncryptUpdate(context.get(), nullptr, &length, associated_data.data(),
                             static_cast<int>(associated_data.size())));
   Require(EVP_EncryptUpdate(context.get(), out + kSivOverhead, &length, plaintext.data(),
@@ -156,15 +177,15 @@ std::string SealSiv(Bytes key, Bytes associated_data, Bytes plaintext) {
   return sealed;
 }
 
-StatusOr<std::string> OpenSiv(Bytes key, Bytes associated_data, Bytes sealed) {
-  if (key.size() != kSivKeySize || associated_data.empty()) std::abort();
+StatusOr<std::string> Aes256Siv::Open(Bytes associated_data, Bytes sealed) const {
+  if (associated_data.empty()) std::abort();
   if (sealed.size() <= kSivOverhead)
     return Error(Cause::kCorrupt, "a sealed name is shorter than any can be");
-  const Context context = NewContext();
+  const Context context = keyed_->ForOneMessage();
   const Bytes ciphertext = sealed.subspan(kSivOverhead);
   std::string plaintext(ciphertext.size(), '\0');
   int length = 0;
-  Require(EVP_DecryptInit_ex(context.get(), Siv(), nullptr, key.data(), nullptr));
+  Require(EVP_DecryptInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr));
   Require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kSivOverhead,
                               const_cast<uint8_t*>(sealed.data())));
   Require(EVP_DecryptUpdate(context.get(), nullptr, &length, associated_data.data(),

@@ -5,11 +5,13 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "base/clock.h"
 #include "base/posix.h"
 #include "crypto/random.h"
 #include "keyring/data_keys.h"
+#include "store/identity_keys.h"
 
 namespace keyhold::store {
 
@@ -45,6 +47,7 @@ struct Context {
   crypto::Random& random;
   const keyring::DataKeySource& keys;
   WriteCounter& counter;
+  std::shared_ptr<IdentityKeys> identity_keys = std::make_shared<IdentityKeys>();  // shared by all copies
 };
 
 }  // namespace keyhold::store

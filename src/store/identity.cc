@@ -28,13 +28,6 @@ using Attribute = std::array<uint8_t, kLargestAttribute>;
 
 constexpr size_t TagAt(uint8_t version) { return version == kMovingVersion ? 44 : 40; }
 
-StatusOr<crypto::Sha256Digest> TagOf(const Context& context, DataKeyId key, crypto::Bytes bytes) {
-  KEYHOLD_ASSIGN_OR_RETURN(const keyring::DataKey data_key, context.keys.Find(key));
-  const crypto::SecretBytes mac_key =
-      crypto::Hkdf(data_key.Expose(), crypto::AsBytes("keyhold identity key v1"), 32);
-  return crypto::HmacSha256(mac_key.Expose(), bytes);
-}
-
 }  // namespace
 
 Identity NewIdentity(const Context& context, InodeKind kind) {
@@ -64,7 +57,7 @@ StatusOr<Identity> ReadIdentity(const Context& context, int fd, InodeKind kind) 
   identity.sealed_blocks = Load<uint64_t>(&bytes[kSealedAt]);
   identity.counter = Load<uint64_t>(&bytes[kCounterAt]);
   if (version == kMovingVersion) identity.previous = Load<uint32_t>(&bytes[kPreviousAt]);
-  auto tag = TagOf(context, identity.key, crypto::Bytes(bytes).first(tag_at));
+  auto tag = context.identity_keys->Mac(context.keys, identity.key, crypto::Bytes(bytes).first(tag_at));
   if (!tag.ok())
     return Error(Cause::kCorrupt, std::string("its identity: ") + std::string(tag.status().message()));
   if (identity.kind != kind || !crypto::ConstantTimeEqual(crypto::Bytes(*tag).first(kTagLength),
@@ -85,8 +78,9 @@ Status WriteIdentity(const Context& context, int fd, const Identity& identity) {
   Save<uint64_t>(&bytes[kSealedAt], identity.sealed_blocks);
   Save<uint64_t>(&bytes[kCounterAt], identity.counter);
   if (identity.previous != 0) Save<uint32_t>(&bytes[kPreviousAt], identity.previous);
-  KEYHOLD_ASSIGN_OR_RETURN(const crypto::Sha256Digest tag,
-                           TagOf(context, identity.key, crypto::Bytes(bytes).first(tag_at)));
+  KEYHOLD_ASSIGN_OR_RETURN(
+      const crypto::Sha256Digest tag,
+      context.identity_keys->Mac(context.keys, identity.key, crypto::Bytes(bytes).first(tag_at)));
   std::memcpy(&bytes[tag_at], tag.data(), kTagLength);
   const int result = context.posix.FSetXAttr(fd, kIdentityAttribute, bytes.data(), tag_at + kTagLength, 0);
   if (result == -EOPNOTSUPP) {

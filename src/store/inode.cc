@@ -87,6 +87,10 @@ StatusOr<Lease> InodeTable::Open(Inode* inode) {
     }
   }
   KEYHOLD_ASSIGN_OR_RETURN(Lease lease, OpenFresh(inode));
+  return Lend(inode, std::move(lease));
+}
+
+Lease InodeTable::Lend(Inode* inode, Lease lease) {
   Lease evicted;  // closed after the lock is gone
   const std::lock_guard lock(mutex_);
   const auto [slot, fresh] = open_.try_emplace(inode);

@@ -69,6 +69,10 @@ class InodeTable {
   // held.
   StatusOr<Lease> Open(Inode* inode);
 
+  // What Open() gives from now on, for as long as it stays among the last used: `lease` is such a descriptor
+  // of `inode`.
+  Lease Lend(Inode* inode, Lease lease);
+
   // Keeps a descriptor with the inode for as long as it lives: its last name goes.
   Status Pin(Inode* inode);
 

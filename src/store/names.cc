@@ -5,7 +5,6 @@
 #include <cerrno>
 
 #include "absl/strings/escaping.h"
-#include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "store/bytes.h"
 
@@ -52,7 +51,7 @@ StatusOr<SealedName> Names::Seal(std::string_view name) const {
   if (name.empty()) return ErrnoError(EINVAL, "a name must not be empty");
   std::string padded(name);
   padded.resize((name.size() + kPadTo - 1) / kPadTo * kPadTo);
-  const std::string sealed = crypto::SealSiv(key_.Expose(), directory_, crypto::AsBytes(padded));
+  const std::string sealed = siv_.Seal(directory_, crypto::AsBytes(padded));
   SealedName result;
   result.entry = ToName(sealed);
   if (result.entry.size() <= NAME_MAX) return result;
@@ -64,7 +63,7 @@ StatusOr<SealedName> Names::Seal(std::string_view name) const {
 }
 
 std::optional<std::string> Names::Unseal(std::string_view sealed) const {
-  auto padded = crypto::OpenSiv(key_.Expose(), directory_, crypto::AsBytes(sealed));
+  auto padded = siv_.Open(directory_, crypto::AsBytes(sealed));
   if (!padded.ok()) return std::nullopt;
   padded->resize(padded->find_last_not_of('\0') + 1);
   return *std::move(padded);

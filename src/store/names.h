@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "crypto/secret.h"
+#include "crypto/aead.h"
 #include "store/identity.h"
 
 namespace keyhold::store {
@@ -39,10 +39,11 @@ class Names {
   std::optional<std::string> OpenContent(std::string_view entry, std::string_view content) const;
 
  private:
-  Names(crypto::SecretBytes key, const FileId& directory) : key_(std::move(key)), directory_(directory) {}
+  Names(const crypto::SecretBytes& key, const FileId& directory)
+      : siv_(key.Expose()), directory_(directory) {}
   std::optional<std::string> Unseal(std::string_view sealed) const;
 
-  crypto::SecretBytes key_;
+  crypto::Aes256Siv siv_;
   FileId directory_;
 };
 

@@ -108,28 +108,41 @@ StatusOr<Entry> Tree::LookUpLocked(Inode* parent, const std::string& name) {
 }
 
 // The inode behind an entry that is there, with its attributes.
-StatusOr<Entry> Tree::Finish(int dir, const SealedName& sealed) {
+StatusOr<Entry> Tree::Finish(int dir, const SealedName& sealed, Fresh* fresh) {
   Entry entry;
   KEYHOLD_ASSIGN_OR_RETURN(entry.inode, inodes_.Find(dir, sealed.entry.c_str(), &entry.st));
-  auto st = Attributes(entry.inode);
-  if (!st.ok()) {
+  const Status sized = [&]() -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, fresh == nullptr ? inodes_.Open(entry.inode)
+                                                                 : inodes_.Lend(entry.inode, fresh->lease));
+    if (fresh != nullptr) {
+      const std::lock_guard lock(entry.inode->mutex);
+      if (entry.inode->file == nullptr) entry.inode->file = std::move(fresh->file);
+    }
+    return Count(entry.inode, SetSize(entry.inode, lease->get(), &entry.st));
+  }();
+  if (!sized.ok()) {
     Forget(entry.inode, 1);
-    return std::move(st).status();
+    return sized;
   }
-  entry.st = *st;
   return entry;
 }
 
 void Tree::Forget(Inode* inode, uint64_t count) {
-  // Sealing needs the inode to be there still: it is asked for before the last lookup goes.
+  // Sealing needs the inode to be there still: it is asked for before the last lookup goes. What has no name
+  // left goes with that lookup, and needs none.
   if (inode->file != nullptr && inode->file->HasUnsealed()) {
-    if (const auto lease = inodes_.Open(inode); lease.ok()) {
+    if (const auto lease = inodes_.Open(inode); lease.ok() && HasName((*lease)->get())) {
       for (int i = 0; i < 2 && inode->file->HasUnsealed(); ++i) {
         if (!Count(inode, inode->file->Seal((*lease)->get())).ok()) break;
       }
     }
   }
   inodes_.Forget(inode, count);
+}
+
+bool Tree::HasName(int fd) {
+  struct stat st;
+  return context_.posix.FStatAt(fd, "", &st, AT_EMPTY_PATH) != 0 || st.st_nlink != 0;
 }
 
 StatusOr<std::string> Tree::SealedTargetOf(int fd) {
@@ -157,14 +170,20 @@ StatusOr<std::string> Tree::ReadLink(Inode* inode) {
 StatusOr<struct stat> Tree::StatOf(Inode* inode, int fd) {
   struct stat st;
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FStatAt(fd, "", &st, AT_EMPTY_PATH), "reading an inode"));
-  if (S_ISREG(st.st_mode)) {
-    KEYHOLD_ASSIGN_OR_RETURN(const File* file, FileOf(inode, fd));
-    st.st_size = static_cast<off_t>(file->size());
-  } else if (S_ISLNK(st.st_mode)) {
-    KEYHOLD_ASSIGN_OR_RETURN(const std::string target, TargetOf(fd));
-    st.st_size = static_cast<off_t>(target.size());
-  }
+  KEYHOLD_RETURN_IF_ERROR(SetSize(inode, fd, &st));
   return st;
+}
+
+// The size that users see, in place of the backing inode's.
+Status Tree::SetSize(Inode* inode, int fd, struct stat* st) {
+  if (S_ISREG(st->st_mode)) {
+    KEYHOLD_ASSIGN_OR_RETURN(const File* file, FileOf(inode, fd));
+    st->st_size = static_cast<off_t>(file->size());
+  } else if (S_ISLNK(st->st_mode)) {
+    KEYHOLD_ASSIGN_OR_RETURN(const std::string target, TargetOf(fd));
+    st->st_size = static_cast<off_t>(target.size());
+  }
+  return OkStatus();
 }
 
 StatusOr<struct stat> Tree::Attributes(Inode* inode) {

@@ -110,27 +110,35 @@ class Tree {
     std::string name;
   };
 
+  // A file that was just made: it need not be opened and read to be known.
+  struct Fresh {
+    Lease lease;
+    std::unique_ptr<File> file;
+  };
+
   Tree(const Context& context, Lease root, size_t open_descriptors);
 
   Status Start();
   Status Count(const Inode* inode, Status status);
   void Asked() { requests_.fetch_add(1, std::memory_order_relaxed); }
   StatusOr<File*> FileOf(Inode* inode, int fd);
+  bool HasName(int fd);
   StatusOr<const Names*> NamesOf(Inode* directory, int fd);
   StatusOr<struct stat> StatOf(Inode* inode, int fd);
+  Status SetSize(Inode* inode, int fd, struct stat* st);
   StatusOr<std::string> SealedTargetOf(int fd);
   StatusOr<std::string> TargetOf(int fd);
   StatusOr<DataKeyId> KeyOfLink(int fd);
   Status SetOwnerAndTimes(const Change& change, int fd);
-  StatusOr<Entry> Finish(int dir, const SealedName& sealed);
+  StatusOr<Entry> Finish(int dir, const SealedName& sealed, Fresh* fresh = nullptr);
   Status WriteSide(int dir, const SealedName& sealed);
   void RemoveSide(int dir, const SealedName& sealed);
   StatusOr<Entry> Make(Inode* parent, const std::string& name,
-                       const std::function<Status(int dir, const char* entry)>& make);
+                       const std::function<Status(int dir, const char* entry)>& make, Fresh* fresh = nullptr);
   Status Remove(Inode* parent, const std::string& name, int flags);
   Status RemoveOrphans(int parent, const char* entry);
   Status PinTarget(int dir, const char* entry);
-  Status AdoptFile(int dir, const char* entry, mode_t mode, Owner owner);
+  Status AdoptFile(int dir, const char* entry, mode_t mode, Owner owner, Fresh* fresh);
   Status AdoptDirectory(int dir, const char* entry, mode_t mode, Owner owner);
   Status GiveTo(int dir, const char* entry, Owner owner);
   StatusOr<std::string> BackingAttribute(Inode* inode, int fd, const std::string& name);

@@ -17,7 +17,7 @@ Status FromErrno(int result, const char* what) {
   return result >= 0 ? OkStatus() : ErrnoError(-result, what);
 }
 
-constexpr int kMakeFlags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+constexpr int kMakeFlags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOATIME;
 // Side files, and links that were being replaced.
 bool IsOrphanPrefix(std::string_view prefix) { return prefix == "N." || prefix == "T."; }
 
@@ -56,7 +56,7 @@ StatusOr<std::string> Tree::ReadSide(int dir, const std::string& side) {
 }
 
 StatusOr<Entry> Tree::Make(Inode* parent, const std::string& name,
-                           const std::function<Status(int dir, const char* entry)>& make) {
+                           const std::function<Status(int dir, const char* entry)>& make, Fresh* fresh) {
   const std::shared_lock gate(gate_);
   KEYHOLD_ASSIGN_OR_RETURN(const Lease dir, inodes_.Open(parent));
   KEYHOLD_ASSIGN_OR_RETURN(const Names* names, NamesOf(parent, dir->get()));
@@ -66,7 +66,7 @@ StatusOr<Entry> Tree::Make(Inode* parent, const std::string& name,
     RemoveSide(dir->get(), sealed);
     return made;
   }
-  return Finish(dir->get(), sealed);
+  return Finish(dir->get(), sealed, fresh);
 }
 
 // As mkdir(2) and open(2): in a directory with the set-group-id bit the new inode has that directory's group.
@@ -79,11 +79,11 @@ Status Tree::GiveTo(int dir, const char* entry, Owner owner) {
                    "giving an owner");
 }
 
-Status Tree::AdoptFile(int dir, const char* entry, mode_t mode, Owner owner) {
+Status Tree::AdoptFile(int dir, const char* entry, mode_t mode, Owner owner, Fresh* fresh) {
   const int fd = context_.posix.OpenAt(dir, entry, kMakeFlags, 0600);
   if (fd < 0) return ErrnoError(-fd, "making a file");
-  const Descriptor file(context_.posix, fd);
-  KEYHOLD_RETURN_IF_ERROR(File::Create(context_, fd).status());
+  fresh->lease = std::make_shared<Descriptor>(context_.posix, fd);
+  KEYHOLD_ASSIGN_OR_RETURN(fresh->file, File::Create(context_, fd));
   KEYHOLD_RETURN_IF_ERROR(GiveTo(dir, entry, owner));
   return FromErrno(context_.posix.FChMod(fd, mode & 07777), "giving a mode");
 }
@@ -101,11 +101,13 @@ Status Tree::AdoptDirectory(int dir, const char* entry, mode_t mode, Owner owner
 }
 
 StatusOr<Entry> Tree::MakeFile(Inode* parent, const std::string& name, mode_t mode, Owner owner) {
-  return Make(parent, name, [&](int dir, const char* entry) {
-    const Status made = AdoptFile(dir, entry, mode, owner);
+  Fresh fresh;
+  const auto make = [&](int dir, const char* entry) {
+    const Status made = AdoptFile(dir, entry, mode, owner, &fresh);
     if (!made.ok() && ErrnoOf(made) != EEXIST) context_.posix.UnlinkAt(dir, entry, 0);
     return made;
-  });
+  };
+  return Make(parent, name, make, &fresh);
 }
 
 StatusOr<Entry> Tree::MakeDirectory(Inode* parent, const std::string& name, mode_t mode, Owner owner) {

@@ -140,39 +140,52 @@ TEST_F(Aead, BoxMayBeEmpty) {
 }
 
 TEST_F(Aead, SivRefusesEveryFlippedBit) {
-  const std::string key(64, 'k');
-  const std::string sealed = SealSiv(AsBytes(key), AsBytes("dir"), AsBytes("a name"));
+  const Aes256Siv siv(AsBytes(std::string(64, 'k')));
+  const std::string sealed = siv.Seal(AsBytes("dir"), AsBytes("a name"));
   for (size_t bit = 0; bit < sealed.size() * 8; ++bit) {
     std::string altered = sealed;
     altered[bit / 8] = static_cast<char>(altered[bit / 8] ^ (1 << (bit % 8)));
-    EXPECT_EQ(CauseOf(OpenSiv(AsBytes(key), AsBytes("dir"), AsBytes(altered)).status()), Cause::kCorrupt);
+    EXPECT_EQ(CauseOf(siv.Open(AsBytes("dir"), AsBytes(altered)).status()), Cause::kCorrupt);
   }
 }
 
 TEST_F(Aead, SivTakesEveryLengthOfAName) {
-  const std::string key(64, 'k');
+  const Aes256Siv siv(AsBytes(std::string(64, 'k')));
   for (size_t size = 1; size <= 255; ++size) {
     const std::string name(size, 'n');
-    const std::string sealed = SealSiv(AsBytes(key), AsBytes("dir"), AsBytes(name));
+    const std::string sealed = siv.Seal(AsBytes("dir"), AsBytes(name));
     ASSERT_EQ(sealed.size(), size + kSivOverhead);
-    ASSERT_EQ(*OpenSiv(AsBytes(key), AsBytes("dir"), AsBytes(sealed)), name);
+    ASSERT_EQ(*siv.Open(AsBytes("dir"), AsBytes(sealed)), name);
+  }
+}
+
+TEST_F(Aead, SivIsOneForManyThreads) {
+  const Aes256Siv siv(AsBytes(std::string(64, 'k')));
+  const std::string sealed = siv.Seal(AsBytes("dir"), AsBytes("a name"));
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int turn = 0; turn < 1000; ++turn) {
+        EXPECT_EQ(siv.Seal(AsBytes("dir"), AsBytes("a name")), sealed);
+        EXPECT_EQ(*siv.Open(AsBytes("dir"), AsBytes(sealed)), "a name");
+      }
+    });
   }
 }
 
 // OpenSSL 3.0 authenticates no empty text: CVE-2023-2975.
 TEST_F(Aead, SivOpensNothingWithoutCiphertext) {
-  const std::string key(64, 'k');
+  const Aes256Siv siv(AsBytes(std::string(64, 'k')));
   for (size_t size = 0; size <= kSivOverhead; ++size) {
-    EXPECT_EQ(CauseOf(OpenSiv(AsBytes(key), AsBytes("dir"), AsBytes(std::string(size, 'x'))).status()),
-              Cause::kCorrupt);
+    EXPECT_EQ(CauseOf(siv.Open(AsBytes("dir"), AsBytes(std::string(size, 'x'))).status()), Cause::kCorrupt);
   }
-  EXPECT_DEATH(SealSiv(AsBytes(key), AsBytes("dir"), {}), "");
-  EXPECT_DEATH(SealSiv(AsBytes(key), {}, AsBytes("x")), "");
+  EXPECT_DEATH(siv.Seal(AsBytes("dir"), {}), "");
+  EXPECT_DEATH(siv.Seal({}, AsBytes("x")), "");
 }
 
 TEST_F(Aead, KeysOfAnotherSizeStopTheProcess) {
   EXPECT_DEATH(Aes256Gcm{AsBytes(std::string(31, 'k'))}, "");
-  EXPECT_DEATH(SealSiv(AsBytes(key_), {}, AsBytes("x")), "");
+  EXPECT_DEATH(Aes256Siv{AsBytes(key_)}, "");
 }
 
 }  // namespace

@@ -84,14 +84,13 @@ TEST_F(Vectors, BoxOpensOnlyWithItsKeyAndData) {
 }
 
 TEST_F(Vectors, SivIsDeterministicAndBound) {
-  const std::string key(64, 'k');
-  const std::string sealed = SealSiv(AsBytes(key), AsBytes("dir"), AsBytes("name"));
-  EXPECT_EQ(sealed, SealSiv(AsBytes(key), AsBytes("dir"), AsBytes("name")));
-  EXPECT_NE(sealed, SealSiv(AsBytes(key), AsBytes("dir2"), AsBytes("name")));
-  EXPECT_EQ(*OpenSiv(AsBytes(key), AsBytes("dir"), AsBytes(sealed)), "name");
-  EXPECT_EQ(CauseOf(OpenSiv(AsBytes(key), AsBytes("dir2"), AsBytes(sealed)).status()), Cause::kCorrupt);
-  EXPECT_EQ(CauseOf(OpenSiv(AsBytes(key), AsBytes("dir"), AsBytes(sealed.substr(1))).status()),
-            Cause::kCorrupt);
+  const Aes256Siv siv(AsBytes(std::string(64, 'k')));
+  const std::string sealed = siv.Seal(AsBytes("dir"), AsBytes("name"));
+  EXPECT_EQ(sealed, siv.Seal(AsBytes("dir"), AsBytes("name")));
+  EXPECT_NE(sealed, siv.Seal(AsBytes("dir2"), AsBytes("name")));
+  EXPECT_EQ(*siv.Open(AsBytes("dir"), AsBytes(sealed)), "name");
+  EXPECT_EQ(CauseOf(siv.Open(AsBytes("dir2"), AsBytes(sealed)).status()), Cause::kCorrupt);
+  EXPECT_EQ(CauseOf(siv.Open(AsBytes("dir"), AsBytes(sealed.substr(1))).status()), Cause::kCorrupt);
 }
 
 }  // namespace
