@@ -3,7 +3,7 @@
 // This room never reads the environment: app hands over the variables as a value. The names are the vendors'
 // own, so that a node runs with what aws runs with:
 //   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
-//   AWS_SHARED_CREDENTIALS_FILE, AWS_PROFILE (default: "default")
+//   AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE, AWS_PROFILE, HOME, and what else aws/platform.h names
 //   GOOGLE_APPLICATION_CREDENTIALS, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE, NO_GCE_CHECK
 //   AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH,
 //   AZURE_FEDERATED_TOKEN_FILE (azure/tokens.h)
@@ -17,7 +17,6 @@
 #include <span>
 #include <string>
 
-#include "base/posix.h"
 #include "base/status.h"
 #include "kms/http.h"
 
@@ -25,6 +24,9 @@ namespace keyhold::kms {
 
 // Variable name to value.
 using Environment = std::map<std::string, std::string>;
+
+// Empty where it is not set.
+std::string Value(const Environment& environment, const std::string& name);
 
 // The names above: what app reads, and what a parent passes on to a node.
 std::span<const char* const> EnvironmentNames();
@@ -36,12 +38,9 @@ HttpOptions HttpOptionsFrom(const Environment& environment);
 class AwsCredentialSource {
  public:
   virtual ~AwsCredentialSource() = default;
-  // Valid credentials, fetched or renewed within `budget`. kKmsBadCredentials when there are none.
+  // Valid credentials, fetched or renewed within `budget`; null: requests go unsigned. kKmsBadCredentials
+  // when there are none.
   virtual StatusOr<std::shared_ptr<const AwsCredentials>> Get(absl::Duration budget) = 0;
 };
-
-// The variables if AWS_ACCESS_KEY_ID is set, else the profile in the shared credentials file, read again at
-// each Get so that a rotated key is used at once. `posix` must outlive the source.
-std::unique_ptr<AwsCredentialSource> NewPlatformCredentials(const Environment& environment, Posix& posix);
 
 }  // namespace keyhold::kms

@@ -121,6 +121,13 @@ Status CheckRequest(const HttpRequest& request) {
   if (request.metadata && !is_metadata) {
     return Error(Cause::kInvalidArgument, StrCat({request.host, " is no metadata service"}));
   }
+  for (const auto& [name, value] : request.secret_headers) {
+    const std::string_view text = value->ExposeText();
+    if (!text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; }))
+      continue;
+    return Error(Cause::kInvalidArgument,
+                 StrCat({"the header ", name, " for ", request.host, " is not one line of text"}));
+  }
   if (request.bearer == nullptr) return OkStatus();
   const std::string_view token = request.bearer->ExposeText();
   const bool plain =
@@ -233,6 +240,8 @@ class CurlTransport final : public HttpTransport {
     List headers;
     for (const auto& [name, value] : request.headers) Append(headers, StrCat({name, ": ", value}).c_str());
     if (request.bearer != nullptr) Append(headers, Chars(WithNul("Authorization: Bearer ", *request.bearer)));
+    for (const auto& [name, value] : request.secret_headers)
+      Append(headers, Chars(WithNul(StrCat({name, ": "}), *value)));
     if (request.aws.has_value()) Sign(handle, *request.aws, headers);
     if (request.method == "GET") {
       curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);

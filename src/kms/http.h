@@ -43,6 +43,8 @@ struct HttpRequest {
   std::optional<AwsSigning> aws;
   // Sent as "Authorization: Bearer", as it is. It has to be printable ASCII without blanks.
   std::shared_ptr<const crypto::SecretBytes> bearer;
+  // Headers whose values are secrets: printable ASCII.
+  std::map<std::string, std::shared_ptr<const crypto::SecretBytes>> secret_headers;
   // For a cloud's metadata service on this machine's own link (kMetadataHosts): plain HTTP, and no proxy.
   bool metadata = false;
   absl::Duration timeout = absl::Seconds(10);  // of the whole exchange
@@ -54,8 +56,10 @@ struct HttpResponse {
   crypto::SecretBytes body;
 };
 
-// The only hosts that plain HTTP is spoken to; both are link-local, and never leave the machine's hypervisor.
-inline constexpr std::string_view kMetadataHosts[] = {"169.254.169.254", "metadata.google.internal"};
+// The only hosts that plain HTTP is spoken to; all are link-local, and never leave the machine's hypervisor:
+// metadata services, and AWS's agents of containers (ECS, EKS).
+inline constexpr std::string_view kMetadataHosts[] = {"169.254.169.254", "metadata.google.internal",
+                                                      "169.254.170.2", "169.254.170.23"};
 
 class HttpTransport {
  public:
@@ -63,7 +67,7 @@ class HttpTransport {
 
   // Any HTTP status is an answer. kKmsUnreachable, with the reason, when there is none: DNS, refused, reset,
   // timeout, TLS, proxy, or an answer that is cut short or longer than the limit. kInvalidArgument, and
-  // nothing is sent, for a metadata request to another host or a bearer token that would not stay one header.
+  // nothing is sent, for a metadata request to another host, or a secret that would not stay one header.
   // Safe to use from any thread.
   virtual StatusOr<HttpResponse> Send(const HttpRequest& request) = 0;
 };

@@ -1,6 +1,7 @@
 #include "kms/provider.h"
 
 #include "kms/aws/aws_kms.h"
+#include "kms/aws/platform.h"
 #include "kms/azure/azure_kms.h"
 #include "kms/gcp/gcp_kms.h"
 #include "kms/platform_key.h"
@@ -14,7 +15,8 @@ class Provider final : public KmsProvider {
   Provider(ProviderOptions options, HttpTransport& http)
       : options_(std::move(options)),
         http_(http),
-        platform_(NewPlatformCredentials(options_.environment, options_.posix)),
+        endpoints_(aws::Endpoints::From(options_.environment)),
+        platform_(aws::NewPlatformCredentials(options_.environment, options_.posix, AwsCaller())),
         google_(gcp::NewPlatformIdentity(options_.environment, options_.posix, GoogleCaller())),
         azure_(azure::NewTokens(options_.environment, options_.posix, http_, Tools())) {}
   Provider(ProviderOptions options, std::unique_ptr<HttpTransport> http)
@@ -30,8 +32,8 @@ class Provider final : public KmsProvider {
         // What reaches here was checked once; a key ring's own word for it is not enough.
         KEYHOLD_ASSIGN_OR_RETURN(const KeySpec checked,
                                  MakeKeySpec(KeyTypeName(spec.type), spec.uri, spec.auth_principal));
-        const aws::Caller caller{http_, Tools()};
-        return aws::NewAwsKms(checked, caller, *platform_, options_.external_id);
+        KEYHOLD_RETURN_IF_ERROR(endpoints_.status());
+        return aws::NewAwsKms(checked, AwsCaller(), *platform_, options_.external_id);
       }
       case KeyType::kGcpCloudKms: {
         KEYHOLD_ASSIGN_OR_RETURN(const KeySpec checked,
@@ -49,6 +51,7 @@ class Provider final : public KmsProvider {
 
  private:
   RetryTools Tools() const { return {options_.clock, options_.sleeper, options_.random}; }
+  aws::Caller AwsCaller() const { return {http_, Tools(), endpoints_.ok() ? *endpoints_ : aws::Endpoints()}; }
   gcp::Caller GoogleCaller() const { return {http_, Tools()}; }
 
   StatusOr<std::unique_ptr<Kms>> OpenPlatform() {
@@ -62,6 +65,7 @@ class Provider final : public KmsProvider {
   const ProviderOptions options_;
   HttpTransport& http_;
   std::unique_ptr<HttpTransport> owned_http_;
+  const StatusOr<aws::Endpoints> endpoints_;
   const std::unique_ptr<AwsCredentialSource> platform_;
   const std::unique_ptr<gcp::Identity> google_;
   const std::unique_ptr<azure::Tokens> azure_;

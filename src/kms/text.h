@@ -22,6 +22,9 @@ inline bool IsLowerHex(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f'); }
 // True for an empty text too.
 bool AllOf(std::string_view text, bool (*is)(char));
 
+// `text` without the white space at its ends. A view into it.
+std::string_view Trim(std::string_view text);
+
 // The parts between separators: one more than there are separators. Views into `text`.
 std::vector<std::string_view> Split(std::string_view text, char separator);
 

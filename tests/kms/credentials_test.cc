@@ -1,19 +1,27 @@
 #include "kms/credentials.h"
 
+#include "kms/aws/platform.h"
 #include "tests/kms/fixture.h"
+#include "tests/kms/scripted_http.h"
 
 namespace keyhold::kms {
 namespace {
 
 class Credentials : public Kmss {
  protected:
+  std::unique_ptr<AwsCredentialSource> Source(const Environment& environment) {
+    return aws::NewPlatformCredentials(environment, SystemPosix(),
+                                       {http_, {clock_, sleeper_, crypto::SystemRandom()}});
+  }
   StatusOr<std::shared_ptr<const AwsCredentials>> Get(const Environment& environment) {
-    return NewPlatformCredentials(environment, SystemPosix())->Get(kBudget);
+    return Source(environment)->Get(kBudget);
   }
   Environment File(const std::string& content, const std::string& profile = "") {
     testing::WriteFile(dir_.File("credentials"), content);
     return {{"AWS_SHARED_CREDENTIALS_FILE", dir_.File("credentials")}, {"AWS_PROFILE", profile}};
   }
+
+  testing::ScriptedHttp http_;
 };
 
 TEST_F(Credentials, ComeFromTheVariables) {
@@ -37,8 +45,7 @@ TEST_F(Credentials, ComeFromTheFilesProfile) {
 }
 
 TEST_F(Credentials, OfARotatedFileAreUsedAtOnce) {
-  const auto source = NewPlatformCredentials(
-      File("[default]\naws_access_key_id=OLD\naws_secret_access_key=x\n"), SystemPosix());
+  const auto source = Source(File("[default]\naws_access_key_id=OLD\naws_secret_access_key=x\n"));
   EXPECT_EQ((*source->Get(kBudget))->access_key_id, "OLD");
   File("[default]\naws_access_key_id=NEW\naws_secret_access_key=x\n");
   EXPECT_EQ((*source->Get(kBudget))->access_key_id, "NEW");

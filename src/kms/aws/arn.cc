@@ -14,13 +14,14 @@ struct Partition {
   std::string_view name;
   std::string_view host_suffix;
   std::string_view region_prefix;  // empty: every region that no other partition claims
+  std::string_view first_region;
 };
 
 // botocore's endpoints.json. Partitions without the public internet are left out.
 constexpr std::array kPartitions = {
-    Partition{"aws", ".amazonaws.com", ""},
-    Partition{"aws-cn", ".amazonaws.com.cn", "cn-"},
-    Partition{"aws-us-gov", ".amazonaws.com", "us-gov-"},
+    Partition{"aws", ".amazonaws.com", "", "us-east-1"},
+    Partition{"aws-cn", ".amazonaws.com.cn", "cn-", "cn-north-1"},
+    Partition{"aws-us-gov", ".amazonaws.com", "us-gov-", "us-gov-west-1"},
 };
 
 const Partition* FindPartition(std::string_view name) {
@@ -130,5 +131,12 @@ bool IsCaller(const PrincipalArn& principal, std::string_view caller_arn) {
 std::string ServiceHost(std::string_view service, std::string_view partition, std::string_view region) {
   return StrCat({service, ".", region, FindPartition(partition)->host_suffix});
 }
+
+StatusOr<std::string> PublicHost(std::string_view service, std::string_view region) {
+  if (!IsRegion(region)) return Error(Cause::kInvalidArgument, StrCat({Quoted(region), " is no AWS region"}));
+  return ServiceHost(service, PartitionOfRegion(region), region);
+}
+
+std::string_view DefaultRegion(std::string_view partition) { return FindPartition(partition)->first_region; }
 
 }  // namespace keyhold::kms::aws

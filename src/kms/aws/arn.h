@@ -41,4 +41,10 @@ bool IsCaller(const PrincipalArn& principal, std::string_view caller_arn);
 // "kms.us-east-1.amazonaws.com": from a table by partition. Both arguments come from a parsed ARN.
 std::string ServiceHost(std::string_view service, std::string_view partition, std::string_view region);
 
+// The same for a region in text; kInvalidArgument when it is none.
+StatusOr<std::string> PublicHost(std::string_view service, std::string_view region);
+
+// The region whose STS is asked where nothing names one: a partition's first.
+std::string_view DefaultRegion(std::string_view partition);
+
 }  // namespace keyhold::kms::aws

@@ -42,14 +42,13 @@ Failure ParseFailure(const HttpResponse& response) {
 
 class AwsKms final : public Kms {
  public:
-  AwsKms(KeySpec spec, const KeyArn& arn, const Caller& caller, AwsCredentialSource& platform,
-         const std::string& external_id)
+  AwsKms(KeySpec spec, std::string host, std::string region, const Caller& caller, Sts sts,
+         AwsCredentialSource& platform, const std::string& external_id)
       : spec_(std::move(spec)),
         caller_(caller),
-        host_(ServiceHost("kms", arn.partition, arn.region)),
-        region_(arn.region),
-        principal_(Sts(caller, arn.partition, arn.region), spec_.auth_principal, external_id, platform,
-                   caller.tools.clock) {}
+        host_(std::move(host)),
+        region_(std::move(region)),
+        principal_(std::move(sts), spec_.auth_principal, external_id, platform, caller.tools.clock) {}
 
   const KeySpec& Spec() const override { return spec_; }
 
@@ -239,9 +238,12 @@ class AwsKms final : public Kms {
 
 }  // namespace
 
-std::unique_ptr<Kms> NewAwsKms(const KeySpec& spec, const Caller& caller, AwsCredentialSource& platform,
-                               const std::string& external_id) {
-  return std::make_unique<AwsKms>(spec, *ParseKeyArn(spec.uri), caller, platform, external_id);
+StatusOr<std::unique_ptr<Kms>> NewAwsKms(const KeySpec& spec, const Caller& caller,
+                                         AwsCredentialSource& platform, const std::string& external_id) {
+  KEYHOLD_ASSIGN_OR_RETURN(const KeyArn arn, ParseKeyArn(spec.uri));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string host, caller.endpoints.Host("kms", arn.partition, arn.region));
+  KEYHOLD_ASSIGN_OR_RETURN(const Sts sts, Sts::In(caller, arn.partition, arn.region));
+  return std::make_unique<AwsKms>(spec, host, arn.region, caller, sts, platform, external_id);
 }
 
 }  // namespace keyhold::kms::aws

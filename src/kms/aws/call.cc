@@ -17,7 +17,8 @@ HttpRequest MakeRequest(const Endpoint& endpoint, const crypto::SecretBytes& bod
   request.headers = endpoint.headers;
   request.headers["Content-Type"] = endpoint.content_type;
   request.body = body.Clone();
-  request.aws = AwsSigning{endpoint.region, endpoint.service, std::move(credentials)};
+  if (credentials != nullptr)
+    request.aws = AwsSigning{endpoint.region, endpoint.service, std::move(credentials)};
   request.timeout = timeout;
   return request;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "kms/aws/endpoints.h"
 #include "kms/credentials.h"
 #include "kms/http.h"
 #include "kms/retry.h"
@@ -27,6 +28,7 @@ using FailureReader = std::function<Status(const HttpResponse&)>;
 struct Caller {
   HttpTransport& http;
   RetryTools tools;
+  Endpoints endpoints = {};
 
   // Sends `body`, signed with the credentials of `source`, until it is answered or `budget` has passed
   // (retry.h). The answer, always with status 200, or what `read_failure` makes of it. `what` is being tried,

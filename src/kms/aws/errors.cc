@@ -30,6 +30,8 @@ constexpr ErrorRow kTypes[] = {
     {"MissingAuthenticationTokenException", Cause::kKmsBadCredentials},
     {"OptInRequired", Cause::kKmsBadCredentials},
     {"NotAuthorized", Cause::kKmsBadCredentials},
+    {"InvalidIdentityToken", Cause::kKmsBadCredentials},
+    {"IDPRejectedClaim", Cause::kKmsBadCredentials},
 
     {"DisabledException", Cause::kKmsDisabled},
     {"KMSInvalidStateException", Cause::kKmsDisabled},
@@ -54,6 +56,7 @@ constexpr ErrorRow kTypes[] = {
     {"KMSInternalException", Cause::kKmsUnreachable},
     {"DependencyTimeoutException", Cause::kKmsUnreachable},
     {"KeyUnavailableException", Cause::kKmsUnreachable},
+    {"IDPCommunicationError", Cause::kKmsUnreachable},
     {"InternalFailure", Cause::kKmsUnreachable},
     {"InternalError", Cause::kKmsUnreachable},
     {"ServiceUnavailable", Cause::kKmsUnreachable},
@@ -64,6 +67,9 @@ constexpr ErrorRow kTypes[] = {
 };
 
 std::string DeniedAdvice(const Attempt& attempt) {
+  if (attempt.action == "sts:AssumeRoleWithWebIdentity") {
+    return "; let the role's trust policy allow that to the identity provider whose token this is";
+  }
   if (!attempt.action.starts_with("kms:")) {
     return "; let the role's trust policy allow sts:AssumeRole to the platform's principal with the "
            "organization's id as sts:ExternalId";

@@ -1,8 +1,8 @@
 // AWS's error types and what they mean here, in one table.
 //
 // Types and meanings: the Errors sections of Encrypt, Decrypt, GenerateDataKey and DescribeKey in
-// https://docs.aws.amazon.com/kms/latest/APIReference/, its CommonErrors page, and AssumeRole's in the STS
-// reference.
+// https://docs.aws.amazon.com/kms/latest/APIReference/, its CommonErrors page, and AssumeRole's and
+// AssumeRoleWithWebIdentity's in the STS reference.
 #pragma once
 
 #include <string>

@@ -16,7 +16,7 @@ Principal::Principal(Sts sts, std::string auth_principal, std::string external_i
       clock_(clock),
       role_(
           [this](absl::Duration budget) {
-            return sts_.AssumeRole(auth_principal_, external_id_, platform_, budget);
+            return sts_.AssumeRole({auth_principal_, external_id_, ""}, platform_, budget);
           },
           kRenewBefore, clock) {}
 

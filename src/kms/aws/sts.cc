@@ -3,31 +3,18 @@
 #include <algorithm>
 #include <array>
 
-#include "absl/strings/str_format.h"
 #include "kms/aws/arn.h"
+#include "kms/form.h"
 #include "kms/text.h"
 
 namespace keyhold::kms::aws {
 namespace {
 
 constexpr std::string_view kSessionName = "keyhold";
+constexpr std::string_view kVersion = "2011-06-15";
 
 Status NotUnderstood(std::string_view what) {
   return Error(Cause::kKmsCorrupt, StrCat({"AWS STS answered something that is not understood: ", what}));
-}
-
-std::string FormEncode(const std::map<std::string, std::string>& form) {
-  constexpr std::string_view kUnreserved = "-._~";
-  std::string out;
-  for (const auto& [name, value] : form) {
-    out += (out.empty() ? "" : "&") + name + "=";
-    for (const char c : value) {
-      const bool plain =
-          std::isalnum(static_cast<unsigned char>(c)) != 0 || kUnreserved.find(c) != std::string_view::npos;
-      out += plain ? std::string(1, c) : absl::StrFormat("%%%02X", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
 }
 
 struct Entity {
@@ -66,6 +53,36 @@ Failure ParseFailure(const HttpResponse& response) {
   return {response.status, TextOr(xml, "Code"), TextOr(xml, "Message")};
 }
 
+std::vector<std::pair<std::string_view, std::string_view>> FieldsFor(std::string_view action,
+                                                                     const Role& role) {
+  return {{"Action", action},
+          {"Version", kVersion},
+          {"RoleArn", role.arn},
+          {"RoleSessionName", role.session.empty() ? kSessionName : role.session}};
+}
+
+StatusOr<std::shared_ptr<const AwsCredentials>> ParseCredentials(const HttpResponse& answer) {
+  const std::string_view xml = answer.body.ExposeText();
+  KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes id, XmlText(xml, "AccessKeyId"));
+  KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes expires, XmlText(xml, "Expiration"));
+  auto credentials = std::make_shared<AwsCredentials>();
+  credentials->access_key_id = std::string(id.ExposeText());
+  KEYHOLD_ASSIGN_OR_RETURN(credentials->secret_access_key, XmlText(xml, "SecretAccessKey"));
+  KEYHOLD_ASSIGN_OR_RETURN(credentials->session_token, XmlText(xml, "SessionToken"));
+  std::string problem;
+  if (!absl::ParseTime(absl::RFC3339_full, std::string(expires.ExposeText()), &credentials->expires,
+                       &problem)) {
+    return NotUnderstood(StrCat({"Expiration: ", problem}));
+  }
+  return std::shared_ptr<const AwsCredentials>(std::move(credentials));
+}
+
+// For requests whose body says who asks.
+class Unsigned final : public AwsCredentialSource {
+ public:
+  StatusOr<std::shared_ptr<const AwsCredentials>> Get(absl::Duration) override { return nullptr; }
+};
+
 }  // namespace
 
 StatusOr<crypto::SecretBytes> XmlText(std::string_view xml, std::string_view name) {
@@ -83,59 +100,54 @@ StatusOr<crypto::SecretBytes> XmlText(std::string_view xml, std::string_view nam
   return DecodeEntities(text);
 }
 
-Sts::Sts(const Caller& caller, const std::string& partition, const std::string& region)
-    : caller_(caller),
-      endpoint_{ServiceHost("sts", partition, region),
-                region,
-                "sts",
-                "application/x-www-form-urlencoded; charset=utf-8",
-                {}} {}
+StatusOr<Sts> Sts::In(const Caller& caller, const std::string& partition, const std::string& region) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string host, caller.endpoints.Host("sts", partition, region));
+  return Sts(caller, host, region);
+}
 
-StatusOr<HttpResponse> Sts::Call(const std::map<std::string, std::string>& form, AwsCredentialSource& source,
+Sts::Sts(const Caller& caller, const std::string& host, const std::string& region)
+    : caller_(caller),
+      endpoint_{host, region, "sts", "application/x-www-form-urlencoded; charset=utf-8", {}} {}
+
+StatusOr<HttpResponse> Sts::Call(const crypto::SecretBytes& form, AwsCredentialSource& source,
                                  const Attempt& attempt, absl::Duration budget) const {
-  const std::string body = FormEncode(form);
   const auto read_failure = [&](const HttpResponse& response) {
     const Failure failure = ParseFailure(response);
     return ToStatus(failure, attempt, CauseOfFailure(failure));
   };
-  return caller_.Send(endpoint_, crypto::SecretBytes::CopyOf(crypto::AsBytes(body)), source, attempt.action,
-                      read_failure, budget);
+  return caller_.Send(endpoint_, form, source, attempt.action, read_failure, budget);
 }
 
 StatusOr<std::string> Sts::CallerArn(AwsCredentialSource& source, absl::Duration budget) const {
   KEYHOLD_ASSIGN_OR_RETURN(
       const HttpResponse answer,
-      Call({{"Action", "GetCallerIdentity"}, {"Version", "2011-06-15"}}, source,
+      Call(Form({{"Action", "GetCallerIdentity"}, {"Version", kVersion}}), source,
            {"sts:GetCallerIdentity", endpoint_.host, "the platform's principal"}, budget));
   KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes arn, XmlText(answer.body.ExposeText(), "Arn"));
   return std::string(arn.ExposeText());
 }
 
-StatusOr<std::shared_ptr<const AwsCredentials>> Sts::AssumeRole(const std::string& role_arn,
-                                                                const std::string& external_id,
-                                                                AwsCredentialSource& source,
+StatusOr<std::shared_ptr<const AwsCredentials>> Sts::AssumeRole(const Role& role, AwsCredentialSource& source,
                                                                 absl::Duration budget) const {
-  std::map<std::string, std::string> form = {{"Action", "AssumeRole"},
-                                             {"Version", "2011-06-15"},
-                                             {"RoleArn", role_arn},
-                                             {"RoleSessionName", std::string(kSessionName)}};
-  if (!external_id.empty()) form["ExternalId"] = external_id;
+  std::vector<std::pair<std::string_view, std::string_view>> fields = FieldsFor("AssumeRole", role);
+  if (!role.external_id.empty()) fields.emplace_back("ExternalId", role.external_id);
   KEYHOLD_ASSIGN_OR_RETURN(
       const HttpResponse answer,
-      Call(form, source, {"sts:AssumeRole", role_arn, "the platform's principal"}, budget));
-  const std::string_view xml = answer.body.ExposeText();
-  KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes id, XmlText(xml, "AccessKeyId"));
-  KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes expires, XmlText(xml, "Expiration"));
-  auto credentials = std::make_shared<AwsCredentials>();
-  credentials->access_key_id = std::string(id.ExposeText());
-  KEYHOLD_ASSIGN_OR_RETURN(credentials->secret_access_key, XmlText(xml, "SecretAccessKey"));
-  KEYHOLD_ASSIGN_OR_RETURN(credentials->session_token, XmlText(xml, "SessionToken"));
-  std::string problem;
-  if (!absl::ParseTime(absl::RFC3339_full, std::string(expires.ExposeText()), &credentials->expires,
-                       &problem)) {
-    return NotUnderstood(StrCat({"Expiration: ", problem}));
-  }
-  return std::shared_ptr<const AwsCredentials>(std::move(credentials));
+      Call(Form(fields), source, {"sts:AssumeRole", role.arn, "the platform's principal"}, budget));
+  return ParseCredentials(answer);
+}
+
+StatusOr<std::shared_ptr<const AwsCredentials>> Sts::AssumeRoleWithWebIdentity(const Role& role,
+                                                                               std::string_view token,
+                                                                               absl::Duration budget) const {
+  std::vector<std::pair<std::string_view, std::string_view>> fields =
+      FieldsFor("AssumeRoleWithWebIdentity", role);
+  fields.emplace_back("WebIdentityToken", token);
+  Unsigned nobody;
+  KEYHOLD_ASSIGN_OR_RETURN(
+      const HttpResponse answer,
+      Call(Form(fields), nobody, {"sts:AssumeRoleWithWebIdentity", role.arn, "the web identity"}, budget));
+  return ParseCredentials(answer);
 }
 
 }  // namespace keyhold::kms::aws

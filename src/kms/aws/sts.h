@@ -11,22 +11,36 @@
 
 namespace keyhold::kms::aws {
 
+// A role to take on. The external id may be empty; the session's name then is "keyhold".
+struct Role {
+  std::string arn;
+  std::string external_id;
+  std::string session;
+};
+
 // STS in one region. Safe to use from any thread.
 class Sts {
  public:
-  Sts(const Caller& caller, const std::string& partition, const std::string& region);
+  // Errors as of Endpoints::Host.
+  static StatusOr<Sts> In(const Caller& caller, const std::string& partition, const std::string& region);
 
   // The ARN of whoever `source`'s credentials belong to (GetCallerIdentity; it needs no permission).
   StatusOr<std::string> CallerArn(AwsCredentialSource& source, absl::Duration budget) const;
 
-  // Credentials of `role_arn` for an hour. kKmsDenied when the role's trust policy does not let us.
-  StatusOr<std::shared_ptr<const AwsCredentials>> AssumeRole(const std::string& role_arn,
-                                                             const std::string& external_id,
-                                                             AwsCredentialSource& source,
+  // Credentials of `role` for an hour. kKmsDenied when the role's trust policy does not let us.
+  StatusOr<std::shared_ptr<const AwsCredentials>> AssumeRole(const Role& role, AwsCredentialSource& source,
                                                              absl::Duration budget) const;
 
+  // The same by an identity provider's `token` (OIDC), unsigned. kKmsBadCredentials when the token is not
+  // taken.
+  StatusOr<std::shared_ptr<const AwsCredentials>> AssumeRoleWithWebIdentity(const Role& role,
+                                                                            std::string_view token,
+                                                                            absl::Duration budget) const;
+
  private:
-  StatusOr<HttpResponse> Call(const std::map<std::string, std::string>& form, AwsCredentialSource& source,
+  Sts(const Caller& caller, const std::string& host, const std::string& region);
+
+  StatusOr<HttpResponse> Call(const crypto::SecretBytes& form, AwsCredentialSource& source,
                               const Attempt& attempt, absl::Duration budget) const;
 
   const Caller caller_;

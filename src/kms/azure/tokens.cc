@@ -21,11 +21,6 @@ constexpr size_t kMaxCredentialFile = 64 << 10;
 constexpr int64_t kMaxLifetime = 7 * 24 * 3600;  // seconds; Entra's longest tokens live a day
 constexpr std::string_view kJwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-std::string Value(const Environment& environment, const char* name) {
-  const auto found = environment.find(name);
-  return found == environment.end() ? std::string() : found->second;
-}
-
 Status Missing(std::string_view what) { return Error(Cause::kKmsBadCredentials, what); }
 
 bool IsUnreserved(uint8_t c) {

@@ -3,8 +3,8 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/ascii.h"
 #include "kms/file.h"
+#include "kms/form.h"
 #include "kms/gcp/errors.h"
 #include "kms/gcp/names.h"
 #include "kms/gcp/oauth.h"
@@ -17,13 +17,6 @@ namespace {
 constexpr std::string_view kFormType = "application/x-www-form-urlencoded";
 constexpr std::string_view kMetadataPath = "/computeMetadata/v1/instance/service-accounts/default/";
 constexpr std::string_view kUnknownAccount = "the platform's service account";
-
-std::string_view Trim(std::string_view text) {
-  const auto is_space = [](char c) { return absl::ascii_isspace(static_cast<unsigned char>(c)); };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 StatusOr<crypto::SecretBytes> ReadCredentials(Posix& posix, const std::string& path, std::string_view name) {
   auto text = ReadSecretFile(posix, path, kMaxCredentialsFile);
@@ -224,11 +217,6 @@ class MetadataIdentity final : public Identity {
   std::mutex mutex_;
   std::string email_;  // guarded by mutex_; empty until the server told it
 };
-
-std::string Value(const Environment& environment, const std::string& name) {
-  const auto found = environment.find(name);
-  return found == environment.end() ? std::string() : found->second;
-}
 
 }  // namespace
 

@@ -49,9 +49,6 @@ struct FederatedAccount {
 // a file; kKmsBadCredentials for a file that is wrong, or names hosts other than Google's.
 StatusOr<FederatedAccount> ParseFederatedAccount(crypto::Bytes json);
 
-// application/x-www-form-urlencoded.
-crypto::SecretBytes Form(const std::vector<std::pair<std::string_view, std::string_view>>& fields);
-
 // The token of an answer by RFC 6749 section 5.1, whose time begins at `now`. kKmsCorrupt when there is none.
 StatusOr<AccessToken> ParseTokenAnswer(const HttpResponse& answer, absl::Time now);
 
