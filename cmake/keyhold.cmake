@@ -17,7 +17,8 @@ include_directories(${CMAKE_SOURCE_DIR}/src)
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # Checkouts in different places share what is compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 find_program(MOLD mold)
 if(MOLD)
@@ -119,10 +120,13 @@ function(keyhold_test NAME)
   if(NOT NAME MATCHES "^(base|wire)$")
     list(APPEND sources ${CMAKE_SOURCE_DIR}/tests/support/secret_memory.cc)
   endif()
+  # One file alone knows the path, so that checkouts share what ccache has of the others.
+  list(APPEND sources ${CMAKE_SOURCE_DIR}/tests/support/source_dir.cc)
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/tests/support/source_dir.cc PROPERTIES COMPILE_DEFINITIONS
+                              KEYHOLD_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   keyhold_room_fuzzers(${NAME})
   add_executable(${NAME}_test ${sources})
   target_include_directories(${NAME}_test PRIVATE ${CMAKE_SOURCE_DIR})
-  target_compile_definitions(${NAME}_test PRIVATE KEYHOLD_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${NAME}_test PRIVATE ${rooms} ${T_LIBS} GTest::gmock GTest::gtest_main)
   keyhold_precompile(${NAME}_test)
   if(KEYHOLD_SANITIZE)  # one process for all of a room: a sanitizer's start costs more than most tests

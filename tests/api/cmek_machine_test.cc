@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "tests/api/api_fixture.h"
+#include "tests/support/source_dir.h"
 
 namespace keyhold::api {
 namespace {
@@ -15,7 +16,7 @@ using Row = std::vector<std::string>;
 
 // The rows of the page's table whose first column is "status", its heads first.
 std::vector<Row> Table() {
-  std::ifstream page(KEYHOLD_SOURCE_DIR "/docs/state-machine.md");
+  std::ifstream page(testing::SourceDir() + "/docs/state-machine.md");
   std::vector<Row> rows;
   for (std::string line; std::getline(page, line);) {
     const bool is_row = !line.empty() && line.front() == '|';

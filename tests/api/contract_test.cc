@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "tests/api/api_fixture.h"
 #include "tests/api/prism.h"
+#include "tests/support/source_dir.h"
 
 namespace keyhold::api {
 namespace {
@@ -19,7 +20,7 @@ constexpr char kNoCluster[] = "/api/v1/clusters/00000000-0000-4000-8000-00000000
 
 std::string DocumentPath() {
   const char* given = std::getenv("KEYHOLD_CONTRACT");
-  return given != nullptr ? given : std::string(KEYHOLD_SOURCE_DIR) + "/tests/api/cloud-api.openapi.json";
+  return given != nullptr ? given : testing::SourceDir() + "/tests/api/cloud-api.openapi.json";
 }
 
 class ContractTest : public ApiTest {

@@ -5,11 +5,12 @@
 #include "keyring/format.h"
 #include "tests/base/fixed_random.h"
 #include "tests/keyring/fixture.h"
+#include "tests/support/source_dir.h"
 
 namespace keyhold::keyring {
 namespace {
 
-std::string Path(const std::string& name) { return std::string(KEYHOLD_SOURCE_DIR) + "/tests/" + name; }
+std::string Path(const std::string& name) { return testing::SourceDir() + "/tests/" + name; }
 
 // The body of `file` after `change`, with a checksum that fits: damage that only the format's own checks see.
 std::string Altered(const std::string& file, const std::function<void(std::string&)>& change) {

@@ -14,6 +14,7 @@
 #include "tests/base/fake_clock.h"
 #include "tests/base/fixed_random.h"
 #include "tests/store/tree_fixture.h"
+#include "tests/support/source_dir.h"
 
 namespace keyhold::store {
 namespace {
@@ -24,7 +25,7 @@ using ::testing::UnorderedElementsAre;
 
 const std::string kLongName(255, 'n');
 
-std::string Path(const std::string& name) { return std::string(KEYHOLD_SOURCE_DIR) + "/tests/" + name; }
+std::string Path(const std::string& name) { return testing::SourceDir() + "/tests/" + name; }
 
 std::string Text(size_t size, char first) {
   std::string text(size, '\0');

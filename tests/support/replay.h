@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/source_dir.h"
+
 namespace keyhold::testing {
 
 using Fuzzer = int (*)(const uint8_t* data, size_t size);
@@ -35,8 +37,8 @@ inline void Replay(Fuzzer fuzzer, const std::string& corpus) {
 
 }  // namespace keyhold::testing
 
-#define KEYHOLD_REPLAY(ROOM, FUZZER)                                                         \
-  extern "C" int FUZZER(const uint8_t* data, size_t size);                                   \
-  TEST(Corpus, FUZZER) {                                                                     \
-    keyhold::testing::Replay(FUZZER, KEYHOLD_SOURCE_DIR "/tests/" #ROOM "/corpus/" #FUZZER); \
+#define KEYHOLD_REPLAY(ROOM, FUZZER)                                                                      \
+  extern "C" int FUZZER(const uint8_t* data, size_t size);                                                \
+  TEST(Corpus, FUZZER) {                                                                                  \
+    keyhold::testing::Replay(FUZZER, keyhold::testing::SourceDir() + "/tests/" #ROOM "/corpus/" #FUZZER); \
   }
