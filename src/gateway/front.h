@@ -23,8 +23,8 @@
 namespace keyhold::gateway {
 
 struct Counters {
-  std::atomic<uint64_t> sessions = 0, starting = 0, accepted = 0, refused = 0, ended = 0, cancels = 0,
-                        rewritten = 0, bytes_from_clients = 0, bytes_to_clients = 0;
+  std::atomic<uint64_t> sessions = 0, accepted = 0, refused = 0, ended = 0, cancels = 0, rewritten = 0,
+                        bytes_from_clients = 0, bytes_to_clients = 0;
 };
 
 class Front {

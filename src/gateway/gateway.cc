@@ -10,6 +10,7 @@
 #include <asio/ip/tcp.hpp>
 #include <cerrno>
 #include <csignal>
+#include <deque>
 #include <thread>
 #include <unordered_set>
 
@@ -41,9 +42,12 @@ class Worker {
     thread_ = std::thread([this] { Run(); });
   }
 
-  void Adopt(Front& front, int fd, std::string address) {
-    loop_->Post([this, session = std::make_shared<Session>(front, host_, fd, std::move(address))] {
+  // Of `most` that have not logged in, the one that has been at it for the longest makes room.
+  void Adopt(Front& front, int fd, std::string address, size_t most) {
+    loop_->Post([this, most, session = std::make_shared<Session>(front, host_, fd, std::move(address))] {
+      MakeRoom(most);
       sessions_.insert(session);
+      starting_.push_back(session);
       session->Start();
     });
   }
@@ -69,6 +73,14 @@ class Worker {
   Loop& loop() { return *loop_; }
 
  private:
+  void MakeRoom(size_t most) {
+    if (starting_.size() < most) return;
+    std::erase_if(starting_, [](const auto& one) { return one.expired() || !one.lock()->starting(); });
+    if (starting_.size() < most) return;
+    starting_.front().lock()->Close();
+    starting_.pop_front();
+  }
+
   void Run() {
     // A client that is gone must be an error where OpenSSL writes, not a signal.
     sigset_t pipe;
@@ -82,6 +94,7 @@ class Worker {
   std::vector<char> buffer_ = std::vector<char>(kBufferSize);
   Session::Host host_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;  // touched by the worker's thread only
+  std::deque<std::weak_ptr<Session>> starting_;  // likewise; by arrival, with some that do so no longer
   std::thread thread_;
 };
 
@@ -257,11 +270,8 @@ class GatewayImpl : public Gateway {
  private:
   void Admit(int fd, std::string address) {
     ++front_.counters.accepted;
-    if (front_.counters.starting >= static_cast<uint64_t>(front_.limits.max_starting)) {
-      close(fd);
-      return;
-    }
-    workers_[next_++ % workers_.size()]->Adopt(front_, fd, std::move(address));
+    const size_t most = std::max<size_t>(1, front_.limits.max_starting / workers_.size());
+    workers_[next_++ % workers_.size()]->Adopt(front_, fd, std::move(address), most);
   }
 
   Front front_;

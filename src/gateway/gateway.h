@@ -22,8 +22,8 @@ namespace keyhold::gateway {
 // What a client may take before it has said who it is, and how much the gateway holds for it afterwards.
 struct GatewayLimits {
   int max_sessions = 4000;             // connections of any state; the next one is told 53300
-  int max_starting = 1000;             // of these, not yet relayed; the next one is closed without a word
-  int startup_timeout_ms = 15'000;     // from accept to a whole startup message, TLS handshake included
+  int max_starting = 1000;             // of these, not logged in; the next one takes the oldest's place
+  int startup_timeout_ms = 15'000;     // to a whole startup message, TLS included; again, to be logged in
   int end_timeout_ms = 1'000;          // what Lock() gives a client to take the message that is on its way
   size_t max_rewrite_bytes = 4 << 20;  // a longer statement is relayed as it is
 };

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 
 namespace keyhold::gateway {
 namespace {
@@ -154,6 +155,9 @@ StatusOr<StartupPacket> ParseStartup(std::string_view packet) {
 }
 
 Status CheckStartup(const StartupMessage& startup) {
+  for (const auto& [name, value] : startup.parameters) {
+    if (HasControls(name) || HasControls(value)) return BadStartup("a parameter has control characters");
+  }
   if (AsksForReplication(startup.Get("replication"))) {
     return Error(Cause::kUnimplemented,
                  "replication connections are not supported: a copy of the data would leave the cluster's "

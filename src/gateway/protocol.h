@@ -72,7 +72,7 @@ StatusOr<uint32_t> StartupLength(std::string_view first_four);
 StatusOr<StartupPacket> ParseStartup(std::string_view packet);
 
 // Whether a startup message may be relayed to PostgreSQL: kUnimplemented for replication, kInvalidArgument
-// without a user.
+// without a user, or with control characters: PostgreSQL writes what it refuses to the node's log as it came.
 Status CheckStartup(const StartupMessage& startup);
 
 // The body of AuthenticationSASL without the mechanisms that end in -PLUS: those bind to the TLS channel,

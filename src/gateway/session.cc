@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kConnectRetryMs = 10;
 constexpr int kMaxConnects = 500;
+constexpr int kReadsPerStep = 4;  // then others have their turn, and so has the deadline
 
 ErrorText TlsRequired() {
   return {.sqlstate = std::string(kInvalidAuthorization),
@@ -42,18 +43,12 @@ constexpr unsigned Bit(Next next) { return 1U << static_cast<unsigned>(next); }
 Session::Session(Front& front, const Host& host, int fd, std::string address)
     : front_(front), host_(host), fd_(fd), client_(fd), server_(front), address_(std::move(address)) {
   ++front_.counters.sessions;
-  ++front_.counters.starting;
 }
 
 Session::~Session() {
   if (id_ != 0) host_.loop.Leave(id_);
   if (state_ != State::kClosed) close(fd_);
-  LeaveStartup();
   --front_.counters.sessions;
-}
-
-void Session::LeaveStartup() {
-  if (std::exchange(starting_, false)) --front_.counters.starting;
 }
 
 void Session::Start() {
@@ -206,8 +201,7 @@ void Session::Connect() {
 }
 
 void Session::BeginRelay() {
-  host_.loop.ClearDeadline(id_);
-  LeaveStartup();
+  SetDeadline(front_.limits.startup_timeout_ms);
   if (!WatchServer()) return Close();
   relay_ = std::make_unique<Relay>(front_, client_, server_);
   relay_->Begin(std::exchange(packet_, {}));
@@ -228,9 +222,15 @@ void Session::PumpServer() {
   if (state_ != State::kRelaying) return;
   const Next next = relay_->FromServer(host_.buffer);
   if (EndAtBoundary()) return;
+  if (starting_ && relay_->conversation().started()) LoggedIn();
   if (next == Next::kEnd) return ServerGone();
   if (next == Next::kBroken) return Refuse(relay_->error());
   Wait(next, &Session::PumpServer);
+}
+
+void Session::LoggedIn() {
+  starting_ = false;
+  if (!ending_) host_.loop.ClearDeadline(id_);
 }
 
 // Also when it is the client that could not be written to: then the last words go nowhere, and it closes.
@@ -272,7 +272,6 @@ void Session::Refuse(const ErrorText& text) {
 }
 
 void Session::Finish(std::string last_words) {
-  LeaveStartup();
   state_ = State::kEnding;
   waiting_ = {};
   server_.Close();
@@ -292,11 +291,12 @@ void Session::FlushEnding() {
 
 // Closing a socket with unread bytes resets the connection, and the client might never see the last words.
 void Session::Drain() {
-  while (true) {
+  for (int i = 0; i < kReadsPerStep; ++i) {
     const ssize_t count = recv(fd_, host_.buffer.data(), host_.buffer.size(), 0);
     if (count < 0 && errno == EAGAIN) return Wait(Next::kClientReadable, &Session::Drain);
     if (count <= 0) return Close();
   }
+  Wait(Next::kAgain, &Session::Drain);
 }
 
 void Session::Cancel(const CancelRequest& request) {

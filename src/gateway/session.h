@@ -46,6 +46,8 @@ class Session : public Watcher, public std::enable_shared_from_this<Session> {
   void End(const LockReason& reason);
   // At once, without a word.
   void Close();
+  // Not logged in to PostgreSQL yet.
+  bool starting() const { return starting_; }
 
  private:
   enum class State { kGreeting, kHandshake, kStartup, kConnecting, kRelaying, kCancelling, kEnding, kClosed };
@@ -77,7 +79,7 @@ class Session : public Watcher, public std::enable_shared_from_this<Session> {
   bool WatchWritable(Next next, bool on);
   void Wait(Next next, Step step);
   void SetDeadline(int milliseconds);
-  void LeaveStartup();
+  void LoggedIn();
   bool Answer(char byte);
 
   // What a step waits for. The two directions of a relay wait each for its own; all else uses the first.

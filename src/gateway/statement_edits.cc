@@ -5,14 +5,22 @@
 
 namespace keyhold::gateway {
 namespace {
-// Deeper pipelines lose the positions of their oldest statements, not their results.
+// Deeper pipelines lose the positions of their oldest statements, not their results: a client may send for
+// ever what the server does not answer.
 constexpr size_t kMaxEntries = 1024;
+constexpr size_t kMaxEdits = 64 << 10;  // of all entries: 2 MiB
 }  // namespace
 
 void StatementEdits::Remember(std::vector<Edit> edits) {
   if (edits.empty()) return;
-  if (entries_.size() == kMaxEntries) entries_.pop_front();
+  edits_ += edits.size();
   entries_.push_back({.place = client_, .edits = std::move(edits)});
+  while (entries_.size() > kMaxEntries || edits_ > kMaxEdits) Forget();
+}
+
+void StatementEdits::Forget() {
+  edits_ -= entries_.front().edits.size();
+  entries_.pop_front();
 }
 
 void StatementEdits::SentQuery(std::vector<Edit> edits) {
@@ -42,7 +50,7 @@ void StatementEdits::CopyInStarted() {
 void StatementEdits::ReadyForQuery() {
   server_ = {.unit = server_.unit + 1, .parse = 0};
   if (client_.unit < server_.unit) client_ = server_;
-  while (!entries_.empty() && entries_.front().place.unit < server_.unit) entries_.pop_front();
+  while (!entries_.empty() && entries_.front().place.unit < server_.unit) Forget();
 }
 
 const std::vector<Edit>* StatementEdits::Current() const {

@@ -44,12 +44,14 @@ class StatementEdits {
     std::vector<Edit> edits;
   };
   void Remember(std::vector<Edit> edits);
+  void Forget();  // the oldest
 
   Place client_;
   Place server_;
   bool query_last_ = false;  // the last unit was ended by a Query, not a Sync
   bool copying_ = false;     // the server ignores Sync (55.2.6)
   std::deque<Entry> entries_;
+  size_t edits_ = 0;  // of all entries
 };
 
 }  // namespace keyhold::gateway

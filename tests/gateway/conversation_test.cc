@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "gateway/statement_edits.h"
+
 namespace keyhold::gateway {
 namespace {
 
@@ -153,6 +155,24 @@ TEST_F(ConversationTest, StopsAtTheNextBoundary) {
   conversation_.from_server().Stop();
   EXPECT_EQ(Server(row.substr(7) + row + row), row.substr(7));
   EXPECT_TRUE(conversation_.from_server().at_boundary());
+}
+
+// A server that discards statements up to a Sync answers none of them, however many come.
+TEST(StatementEditsTest, HoldABoundedNumberOfEdits) {
+  StatementEdits edits;
+  const std::vector<Edit> many(40'000);
+  for (int i = 0; i < 3; ++i) edits.SentParse(many);
+  EXPECT_EQ(edits.Current(), nullptr) << "the first is forgotten";
+  edits.ParseCompleted();
+  EXPECT_EQ(edits.Current(), nullptr);
+  edits.ParseCompleted();
+  ASSERT_NE(edits.Current(), nullptr);
+  EXPECT_EQ(edits.Current()->size(), many.size());
+  edits.SentSync();
+  edits.SentParse(std::vector<Edit>(100'000));
+  EXPECT_FALSE(edits.any());
+  for (int i = 0; i < 5000; ++i) edits.SentParse(std::vector<Edit>(1));
+  EXPECT_TRUE(edits.any());
 }
 
 }  // namespace

@@ -1,11 +1,7 @@
 // Who gets in, who does not and what they are told; what a client that means harm can do; the lock under
 // load.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -13,76 +9,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "gateway/protocol.h"
-#include "tests/gateway/cluster.h"
+#include "tests/gateway/door.h"
 
 namespace keyhold::gateway {
 namespace {
 
 using std::chrono::steady_clock;
 using ::testing::HasSubstr;
-
-// A plain TCP client of the gateway.
-class Raw {
- public:
-  explicit Raw(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-  }
-  ~Raw() { close(fd_); }
-  Raw(const Raw&) = delete;
-  Raw& operator=(const Raw&) = delete;
-
-  void Send(const std::string& bytes) const {
-    EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
-  }
-  std::string Receive(size_t size) const {
-    std::string out(size, '\0');
-    const ssize_t got = recv(fd_, out.data(), size, MSG_WAITALL);
-    out.resize(got < 0 ? 0 : static_cast<size_t>(got));
-    return out;
-  }
-  // Everything until the gateway closes; "open" when it does not within ten seconds.
-  std::string ReceiveAll() const {
-    std::string out;
-    while (true) {
-      pollfd waiting{.fd = fd_, .events = POLLIN, .revents = 0};
-      if (poll(&waiting, 1, 10'000) == 0) return "open";
-      const std::string more = Receive(1);
-      if (more.empty()) return out;
-      out += more;
-    }
-  }
-
- private:
-  int fd_;
-};
-
-std::string Packet(uint32_t code, const std::string& body = "") {
-  return U32(static_cast<uint32_t>(8 + body.size())) + U32(code) + body;
-}
-
-// A gateway with nothing behind it.
-struct Door {
-  explicit Door(GatewayLimits limits = {}, std::vector<std::string> allowlist = {"127.0.0.1"}) {
-    MakeCertificate(dir);
-    GatewayOptions options = OptionsFor(dir, dir.File("no.socket"));
-    options.limits = limits;
-    options.allowlist = std::move(allowlist);
-    auto started = Gateway::Start(options);
-    EXPECT_TRUE(started.ok()) << started.status();
-    gateway = *std::move(started);
-  }
-  std::string Psql(const std::string& more = "") const {
-    return Shell(absl::StrCat(
-                     "psql -X 'host=127.0.0.1 user=a password=b dbname=c sslmode=verify-full sslrootcert=",
-                     dir.File("cert.pem"), " port=", gateway->port(), " ", more, "' -c 'SELECT 1'"))
-        .output;
-  }
-
-  TempDir dir;
-  std::unique_ptr<Gateway> gateway;
-};
 
 TEST(DoorTest, StartsLockedAndSaysSo) {
   const Door door;
@@ -184,17 +117,6 @@ TEST(DoorTest, SlowClientsAreCutOff) {
   EXPECT_EQ(silent.ReceiveAll(), "");
   EXPECT_EQ(half.ReceiveAll(), "");
   EXPECT_EQ(handshake.ReceiveAll(), "S");
-}
-
-TEST(DoorTest, AFloodOfStartsIsBounded) {
-  const Door door({.max_starting = 3});
-  std::vector<std::unique_ptr<Raw>> flood;
-  for (int i = 0; i < 3; ++i) {
-    flood.push_back(std::make_unique<Raw>(door.gateway->port()));
-    flood.back()->Send(Packet(kGssEncRequest));
-    EXPECT_EQ(flood.back()->Receive(1), "N");
-  }
-  EXPECT_EQ(Raw(door.gateway->port()).ReceiveAll(), "");
 }
 
 TEST(DoorTest, TooManySessionsAreTold) {

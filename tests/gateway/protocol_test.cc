@@ -74,6 +74,21 @@ TEST(ProtocolTest, ReplicationAndMissingUserAreRefused) {
   EXPECT_EQ(CauseOf(CheckStartup({})), Cause::kInvalidArgument);
 }
 
+// PostgreSQL would write them to the node's log.
+TEST(ProtocolTest, ControlCharactersInAParameterAreRefused) {
+  for (const char* bad : {"a\nb", "a\rb", "\x1b[2J", "\x7f", "\xc2\x9b", "\xe2\x80\xae"}) {
+    for (const StartupMessage& startup :
+         {StartupMessage{.version = 3 << 16, .parameters = {{"user", bad}}},
+          StartupMessage{.version = 3 << 16, .parameters = {{"user", "a"}, {"database", bad}}},
+          StartupMessage{.version = 3 << 16, .parameters = {{"user", "a"}, {bad, "x"}}}}) {
+      EXPECT_EQ(CauseOf(CheckStartup(startup)), Cause::kInvalidArgument) << bad;
+    }
+  }
+  const StartupMessage umlauts{.version = 3 << 16,
+                               .parameters = {{"user", "mäya"}, {"options", "-c x='a b'"}}};
+  EXPECT_TRUE(CheckStartup(umlauts).ok());
+}
+
 TEST(ProtocolTest, ErrorFieldsAndPositions) {
   const std::string error =
       FatalError({.sqlstate = "57P01", .message = "why", .detail = "Cause: X.", .hint = "Do."});
