@@ -54,8 +54,29 @@ std::string PidIn(const std::string& dir) {
   return pid.ok() ? Trimmed(*pid) : "unknown";
 }
 
+// Who else may write in a directory could put links where our files are to be, and we are root. A link that
+// is there already counts as its target if it is ours, or root's.
+Status CheckOurs(const std::string& path) {
+  struct stat link {};
+  struct stat target {};
+  if (lstat(path.c_str(), &link) != 0 || stat(path.c_str(), &target) != 0) return ErrnoError(errno, path);
+  const auto refused = [&](const std::string& why) {
+    return Error(Cause::kFailedPrecondition, absl::StrCat(path, why));
+  };
+  if (!S_ISDIR(target.st_mode)) return refused(" is not a directory");
+  const bool ours = target.st_uid == geteuid() && (link.st_uid == geteuid() || link.st_uid == 0);
+  if (!ours) {
+    return refused(absl::StrCat(" belongs to another user (uid ",
+                                link.st_uid == geteuid() ? target.st_uid : link.st_uid,
+                                "); name a directory of your own, or a new one"));
+  }
+  if ((target.st_mode & (S_IWGRP | S_IWOTH)) == 0) return OkStatus();
+  return refused(absl::StrCat(
+      " may be written to by other users; name a new one, or see what is in it and: chmod 700 ", path));
+}
+
 StatusOr<int> Lock(const std::string& dir) {
-  const int fd = open((dir + "/LOCK").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int fd = open((dir + "/LOCK").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return ErrnoError(errno, dir + "/LOCK");
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
   close(fd);
@@ -65,8 +86,9 @@ StatusOr<int> Lock(const std::string& dir) {
 
 Status MakeDirs(const std::string& dir) {
   for (const char* name : {"log", "server", "agent", "nodes"}) {
-    if (mkdir((dir + "/" + name).c_str(), 0700) != 0 && errno != EEXIST)
-      return ErrnoError(errno, dir + "/" + name);
+    const std::string path = absl::StrCat(dir, "/", name);
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoError(errno, path);
+    KEYHOLD_RETURN_IF_ERROR(CheckOurs(path));
   }
   return OkStatus();
 }
@@ -80,9 +102,11 @@ StatusOr<HostDir> HostDir::Open(const std::string& dir) {
     fs::create_directories(fs::path(path).parent_path(), error);
     if (mkdir(path.c_str(), 0700) != 0) return ErrnoError(errno, path);
   }
+  KEYHOLD_RETURN_IF_ERROR(CheckOurs(path));
   KEYHOLD_ASSIGN_OR_RETURN(const int lock, Lock(path));
   HostDir host(path, lock);
   KEYHOLD_RETURN_IF_ERROR(CheckVersion(path));
+  if (chmod(path.c_str(), 0700) != 0) return ErrnoError(errno, path);
   KEYHOLD_RETURN_IF_ERROR(MakeDirs(path));
   const std::string pid = absl::StrCat(getpid(), "\n");
   if (ftruncate(lock, 0) != 0 || pwrite(lock, pid.data(), pid.size(), 0) < 0)

@@ -16,7 +16,8 @@ class HostDir {
  public:
   // Makes DIR (0700) with VERSION and its folders where they are missing, and takes the lock for this
   // process. kFailedPrecondition: another process has it (its pid is in the message), or DIR is not
-  // Keyhold's, or a newer version's; nothing is changed then.
+  // Keyhold's, or a newer version's, or DIR or a folder of it belongs to another user or may be written to
+  // by others; nothing is changed then.
   static StatusOr<HostDir> Open(const std::string& dir);
 
   // The process that has the lock of DIR; nothing where none does. kNotFound: there is no DIR of Keyhold's.

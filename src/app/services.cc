@@ -3,8 +3,12 @@
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "app/log_format.h"
 #include "app/say.h"
 #include "base/clock.h"
 #include "crypto/random.h"
@@ -15,11 +19,23 @@
 namespace keyhold::app {
 namespace {
 
+// A shell and systemd give 1,024 at first. Connections of strangers could use them up, and a store's files need
+// some too.
+Status AllowDescriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return ErrnoError(errno, "the limit of open files");
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return OkStatus();
+  return ErrnoError(errno, "raising the limit of open files");
+}
+
 Status Prepare() {
   spdlog::set_default_logger(spdlog::stderr_logger_mt("keyhold"));
+  spdlog::set_formatter(LogFormat());
   spdlog::flush_on(spdlog::level::info);
   // A peer that is gone is an error of the write, not the end of the service.
   signal(SIGPIPE, SIG_IGN);
+  KEYHOLD_RETURN_IF_ERROR(AllowDescriptors());
   KEYHOLD_RETURN_IF_ERROR(kms::InitTransport());
   return crypto::InitSecretMemory();
 }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -60,6 +61,87 @@ TEST(HostDirTest, NewerDamagedAndForeignDirectoriesAreRefusedUnchanged) {
   EXPECT_THAT(MessageOf(HostDir::Open(dir).status()), HasSubstr("not Keyhold's"));
   EXPECT_FALSE(std::filesystem::exists(dir + "/VERSION"));
   EXPECT_FALSE(std::filesystem::exists(dir + "/nodes"));
+}
+
+// What another user of the host may have put there before us.
+class PlantedTest : public ::testing::Test {
+ protected:
+  static constexpr uid_t kOther = 65534;
+
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "makes files of another user, and so takes root";
+  }
+  // Opening `dir` is refused, with `why`, and makes nothing in it.
+  void Refused(const std::string& dir, const std::string& why) {
+    const Status status = HostDir::Open(dir).status();
+    EXPECT_EQ(CauseOf(status), Cause::kFailedPrecondition);
+    EXPECT_THAT(MessageOf(status), HasSubstr(why));
+    EXPECT_FALSE(std::filesystem::exists(dir + "/VERSION"));
+    EXPECT_FALSE(std::filesystem::exists(dir + "/LOCK"));
+  }
+  std::string Made(const std::string& name, mode_t mode, uid_t owner) {
+    const std::string dir = temp_.File(name);
+    EXPECT_EQ(mkdir(dir.c_str(), 0700), 0);
+    EXPECT_EQ(chmod(dir.c_str(), mode), 0);
+    EXPECT_EQ(lchown(dir.c_str(), owner, owner), 0);
+    return dir;
+  }
+  std::string Linked(const std::string& to, const std::string& at, uid_t owner) {
+    EXPECT_EQ(symlink(to.c_str(), at.c_str()), 0);
+    EXPECT_EQ(lchown(at.c_str(), owner, owner), 0);
+    return at;
+  }
+
+  const TempDir temp_;
+};
+
+TEST_F(PlantedTest, ADirectoryOfAnotherUserIsRefused) {
+  Refused(Made("theirs", 0700, kOther), "belongs to another user (uid 65534)");
+}
+
+TEST_F(PlantedTest, ADirectoryThatOthersMayWriteToIsRefused) {
+  Refused(Made("group", 0770, 0), "may be written to by other users");
+  Refused(Made("all", 01777, 0), "chmod 700");
+}
+
+TEST_F(PlantedTest, ALinkOfAnotherUserIsRefusedAndOneOfOursIsNot) {
+  const std::string target = Made("target", 0700, 0);
+  Refused(Linked(target, temp_.File("link"), kOther), "belongs to another user");
+  EXPECT_TRUE(HostDir::Open(Linked(target, temp_.File("ours"), 0)).ok());
+}
+
+TEST_F(PlantedTest, ALinkInPlaceOfAFolderOrALockIsRefusedAndNotFollowed) {
+  const std::string elsewhere = Made("elsewhere", 0700, 0);
+  const std::string dir = temp_.File("kh");
+  ASSERT_TRUE(HostDir::Open(dir).ok());
+  for (const char* name : {"log", "nodes", "server", "agent"}) {
+    const std::string path = dir + "/" + name;
+    ASSERT_EQ(rmdir(path.c_str()), 0);
+    Linked(elsewhere, path, kOther);
+    EXPECT_EQ(CauseOf(HostDir::Open(dir).status()), Cause::kFailedPrecondition) << name;
+    ASSERT_EQ(unlink(path.c_str()), 0);
+  }
+  testing::WriteFile(elsewhere + "/shadow", "root:");
+  ASSERT_EQ(unlink((dir + "/LOCK").c_str()), 0);
+  Linked(elsewhere + "/shadow", dir + "/LOCK", kOther);
+  EXPECT_FALSE(HostDir::Open(dir).ok());
+  EXPECT_EQ(*ReadFile(elsewhere + "/shadow"), "root:");
+}
+
+TEST_F(PlantedTest, ALinkInPlaceOfAFileIsReplacedAndNotFollowed) {
+  const std::string elsewhere = Made("elsewhere", 0700, 0) + "/shadow";
+  testing::WriteFile(elsewhere, "root:");
+  for (const char* name : {"/env.sh", "/env.sh.new"}) Linked(elsewhere, temp_.path() + name, kOther);
+  ASSERT_TRUE(WriteFile(temp_.File("env.sh"), "ours", 0600).ok());
+  EXPECT_EQ(*ReadFile(temp_.File("env.sh")), "ours");
+  EXPECT_EQ(*ReadFile(elsewhere), "root:");
+}
+
+TEST(HostDirTest, OneThatOthersCouldReadIsClosedToThem) {
+  const TempDir temp;
+  ASSERT_EQ(chmod(temp.path().c_str(), 0755), 0);
+  ASSERT_TRUE(HostDir::Open(temp.path()).ok());
+  EXPECT_EQ(std::filesystem::status(temp.path()).permissions(), std::filesystem::perms(0700));
 }
 
 TEST(HostDirTest, AddressesAreKept) {

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "app/host_dir.h"
 #include "tests/base/temp_dir.h"
@@ -19,8 +20,8 @@ struct Ran {
   std::string output;  // stdout and stderr
 };
 
-Ran Keyhold(const std::string& arguments) {
-  FILE* pipe = popen((std::string(KEYHOLD_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+Ran Keyhold(const std::string& arguments, const std::string& before = "") {
+  FILE* pipe = popen((before + KEYHOLD_PROGRAM + " " + arguments + " 2>&1").c_str(), "r");
   Ran ran;
   char chunk[4096];
   while (const size_t size = fread(chunk, 1, sizeof(chunk), pipe)) ran.output.append(chunk, size);
@@ -52,6 +53,26 @@ TEST_F(StartTest, StartsOnceGoesOnWithTheSamePortsAndStops) {
 
   ASSERT_EQ(Keyhold("start --background --dir " + dir_).code, 0);
   EXPECT_EQ(*ReadFile(dir_ + "/env.sh"), env);
+}
+
+// Clients could use up what a shell gives at first.
+TEST_F(StartTest, ServicesMayOpenAsManyFilesAsTheHostAllows) {
+  ASSERT_EQ(Keyhold("start --background --dir " + dir_, "ulimit -Sn 1000; ").code, 0);
+  const std::string pid = std::to_string(**HostDir::Holder(dir_));
+  std::istringstream children(testing::ReadFile("/proc/" + pid + "/task/" + pid + "/children"));
+  int services = 0;
+  for (std::string child; children >> child; ++services) {
+    std::istringstream limits(testing::ReadFile("/proc/" + child + "/limits"));
+    std::string line;
+    while (std::getline(limits, line) && !line.starts_with("Max open files")) {
+    }
+    std::string words[5];
+    std::istringstream fields(line);
+    for (std::string& word : words) fields >> word;
+    EXPECT_EQ(words[3], words[4]) << line;
+    EXPECT_NE(words[3], "1000") << line;
+  }
+  EXPECT_EQ(services, 3);
 }
 
 TEST_F(StartTest, AKilledStartCanBeStartedAgainAtOnce) {
