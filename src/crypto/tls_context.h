@@ -1,5 +1,5 @@
-// What the TLS servers of Keyhold have in common: TLS 1.2 and 1.3, no renegotiation, no compression, and the
-// PEM files of a certificate chain and its key.
+// What the TLS servers of Keyhold have in common: TLS 1.2 and 1.3 with forward secrecy and authenticated
+// encryption, no renegotiation, no compression, and the PEM files of a certificate chain and its key.
 #pragma once
 
 #include <openssl/ssl.h>
