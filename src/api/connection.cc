@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -19,6 +20,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::string_view kStatusLine = "HTTP/1.1 ";
+constexpr std::chrono::seconds kDrainTime{5};
+constexpr size_t kDrainBytes = 16 << 20;
 
 void NameOf(const sockaddr_storage& address, std::string& ip, int& port) {
   char text[INET6_ADDRSTRLEN] = "";
@@ -45,8 +48,12 @@ bool TakesBody(const std::string& method) {
 
 }  // namespace
 
-Connection::Connection(socket_t socket, const ConnectionLimits& limits)
-    : socket_(socket), limits_(limits), deadline_(steady_clock::now() + limits.request) {
+Connection::Connection(socket_t socket, const ConnectionLimits& limits, Crowd& crowd)
+    : socket_(socket),
+      limits_(limits),
+      crowd_(crowd),
+      started_(steady_clock::now()),
+      deadline_(started_ + limits.request) {
   fcntl(socket_, F_SETFL, fcntl(socket_, F_GETFL) | O_NONBLOCK);
 }
 
@@ -64,18 +71,36 @@ bool Connection::Handshake(SSL_CTX* context) {
 }
 
 bool Connection::AwaitRequest(milliseconds timeout) {
+  started_ = steady_clock::now();
   return (ssl_ != nullptr && SSL_pending(ssl_.get()) > 0) || Await(POLLIN, steady_clock::now() + timeout);
 }
 
 void Connection::StartHeaders() {
-  deadline_ = steady_clock::now() + limits_.request;
+  started_ = steady_clock::now();
+  deadline_ = started_ + limits_.request;
+  header_lines_.emplace();
   budget_ = limits_.header_bytes;
   answered_ = 0;
 }
 
-void Connection::StartBody() { budget_ = limits_.body_bytes; }
+void Connection::StartBody() {
+  header_lines_.reset();
+  budget_ = limits_.body_bytes;
+}
+
+void Connection::Drain() {
+  const Instant deadline = steady_clock::now() + kDrainTime;
+  std::array<char, 16 << 10> buffer;
+  shutdown(socket_, SHUT_WR);
+  for (size_t drained = 0; drained < kDrainBytes && Await(POLLIN, deadline);) {
+    const ssize_t n = recv(socket_, buffer.data(), buffer.size(), 0);
+    if (n <= 0) return;
+    drained += static_cast<size_t>(n);
+  }
+}
 
 bool Connection::Await(short events, Instant deadline) const {
+  const Crowd::Waiting waiting(crowd_, socket_, started_);
   while (true) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now()).count();
     if (left <= 0) return false;
@@ -109,8 +134,11 @@ ssize_t Connection::ReadSome(char* data, size_t size) {
 ssize_t Connection::read(char* data, size_t size) {
   if (budget_ == 0 || steady_clock::now() >= deadline_) return -1;
   const ssize_t n = ReadSome(data, std::min(size, budget_));
-  if (n > 0) budget_ -= static_cast<size_t>(n);
-  return n;
+  if (n <= 0) return n;
+  budget_ -= static_cast<size_t>(n);
+  if (!header_lines_ || header_lines_->Take({data, static_cast<size_t>(n)})) return n;
+  budget_ = 0;
+  return -1;
 }
 
 ssize_t Connection::WriteSome(const char* data, size_t size) {
@@ -156,6 +184,9 @@ void Connection::get_local_ip_and_port(std::string& ip, int& port) const {
 }
 
 std::string AmbiguityOf(const httplib::Request& request) {
+  for (const char* once : {"Host", "Authorization"}) {
+    if (request.get_header_value_count(once) > 1) return std::string(once) + " is there twice";
+  }
   const size_t lengths = request.get_header_value_count("Content-Length");
   const size_t encodings = request.get_header_value_count("Transfer-Encoding");
   if (lengths > 1 || encodings > 1) return "Content-Length or Transfer-Encoding is there twice";

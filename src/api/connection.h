@@ -1,8 +1,8 @@
 // One client's connection, as httplib's stream: with or without TLS, and with limits that httplib has not.
 //
 // A request must be there as a whole within a time and a size, however slowly or much is sent; so a client
-// that dribbles holds a thread for a moment only. Only server.cc and its parts may include this: it has
-// httplib.
+// that dribbles holds a thread for a moment only, and for less where others want it (crowd.h). Only server.cc
+// and its parts may include this: it has httplib.
 #pragma once
 
 #include <httplib.h>
@@ -10,7 +10,11 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
+
+#include "api/crowd.h"
+#include "api/header_lines.h"
 
 namespace keyhold::api {
 
@@ -21,10 +25,10 @@ struct ConnectionLimits {
   size_t body_bytes = 2 << 20;                // what carries a body of kMaxBodySize, chunks' sizes included
 };
 
-// For one thread. Does not own the socket.
+// For one thread. Does not own the socket; `limits` and `crowd` must outlive it.
 class Connection final : public httplib::Stream {
  public:
-  Connection(socket_t socket, const ConnectionLimits& limits);
+  Connection(socket_t socket, const ConnectionLimits& limits, Crowd& crowd);
 
   // Server side; `context` must outlive the connection. False: it failed, or took too long.
   bool Handshake(SSL_CTX* context);
@@ -35,6 +39,10 @@ class Connection final : public httplib::Stream {
   // The two parts of a request: what is read from here on counts as its headers, as its body.
   void StartHeaders();
   void StartBody();
+
+  // Ends what is written, and takes for a while what the client still sends: it would lose the answer to a
+  // reset of the connection.
+  void Drain();
 
   // Of the answer that was written last; 0: none since StartHeaders().
   int answered() const { return answered_; }
@@ -58,8 +66,11 @@ class Connection final : public httplib::Stream {
   };
   const socket_t socket_;
   const ConnectionLimits& limits_;
+  Crowd& crowd_;
   std::unique_ptr<SSL, FreeSsl> ssl_;
+  Instant started_;  // of the request, and before the first, of the connection
   Instant deadline_;
+  std::optional<HeaderLines> header_lines_;  // while they come
   size_t budget_ = 0;
   int answered_ = 0;
 };

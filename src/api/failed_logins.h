@@ -16,7 +16,7 @@ inline constexpr absl::Duration kFailureWindow = absl::Minutes(1);
 // not kept out, and nobody guesses 238 bits.
 class FailedLogins {
  public:
-  // After `allowed` failures within kFailureWindow an address is locked out; 0: never.
+  // After `allowed` failures within kFailureWindow an address is locked out, of IPv6 its /64; 0: never.
   explicit FailedLogins(int allowed) : allowed_(allowed) {}
 
   // One more from `address`. Zero: it may be told what is wrong; else it is locked out, and for how long.
@@ -29,7 +29,7 @@ class FailedLogins {
   };
   const int allowed_;
   std::mutex mutex_;
-  std::map<std::string, Count> counts_;  // guarded by mutex_
+  std::map<std::string, Count> counts_;  // by network; guarded by mutex_
 };
 
 }  // namespace keyhold::api

@@ -3,15 +3,12 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 
 namespace keyhold::api {
 namespace {
 
 using nlohmann::json;
-
-bool IsClean(const std::string& text) {
-  return std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
 
 // Field names come from outside too, and go into messages.
 std::string Printable(std::string text) {
@@ -109,7 +106,7 @@ std::optional<std::string> ObjectReader::Text(const char* name) {
   if (text.size() > kMaxTextSize) {
     Fail(Error(Cause::kInvalidArgument,
                absl::StrCat(PathOf(name), " is longer than ", kMaxTextSize, " bytes")));
-  } else if (!IsClean(text)) {
+  } else if (HasControls(text)) {
     Fail(Error(Cause::kInvalidArgument, absl::StrCat(PathOf(name), " has control characters")));
   } else {
     return text;

@@ -1,48 +1,51 @@
 #include "api/listener.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
-
-#include "absl/strings/str_cat.h"
+#include <utility>
 
 namespace keyhold::api {
 namespace {
 
-constexpr std::chrono::seconds kDrainTime{5};
-constexpr size_t kDrainBytes = 16 << 20;
-
 // After one of these, what the client sends next may be the rest of what was not understood.
 bool EndsConnection(int status) { return status == 0 || status == 400 || status == 413 || status == 414; }
 
-// A client that still sends would lose the answer to a reset of the connection.
-void Drain(socket_t socket) {
-  const auto deadline = std::chrono::steady_clock::now() + kDrainTime;
-  std::array<char, 16 << 10> buffer;
-  shutdown(socket, SHUT_WR);
-  for (size_t drained = 0; drained < kDrainBytes;) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    pollfd fd{socket, POLLIN, 0};
-    if (left.count() <= 0 || poll(&fd, 1, static_cast<int>(left.count())) <= 0) return;
-    const ssize_t n = recv(socket, buffer.data(), buffer.size(), 0);
-    if (n <= 0) return;
-    drained += static_cast<size_t>(n);
-  }
+// How chunks are cut is read leniently by httplib: what follows the last one is not taken for a request.
+void EndAfterChunks(httplib::Request& request) {
+  request.headers.erase("Connection");
+  request.headers.emplace("Connection", "close");
 }
+
+class Threads final : public httplib::ThreadPool {
+ public:
+  Threads(size_t count, Crowd& crowd) : ThreadPool(count), crowd_(crowd) {}
+
+  void enqueue(std::function<void()> connection) override {
+    crowd_.Arrive();
+    ThreadPool::enqueue(std::move(connection));
+  }
+
+ private:
+  Crowd& crowd_;
+};
 
 }  // namespace
 
+void Listener::set_threads(size_t count) {
+  crowd_.set_room(count);
+  new_task_queue = [this, count] { return new Threads(count, crowd_); };
+}
+
 bool Listener::process_and_close_socket(socket_t socket) {
   {
-    Connection connection(socket, limits_);
+    Connection connection(socket, limits_, crowd_);
     if (tls_ == nullptr || connection.Handshake(tls_.get())) Serve(connection);
-    if (connection.answered() >= 400) Drain(socket);
+    if (connection.answered() >= 400) connection.Drain();
   }
   shutdown(socket, SHUT_RDWR);
+  crowd_.Leave(socket);
   return close(socket) == 0;
 }
 
@@ -52,12 +55,14 @@ void Listener::Serve(Connection& connection) {
     if (!connection.AwaitRequest(patience)) return;
     connection.StartHeaders();
     bool closed = false;
-    bool ambiguous = false;
+    bool last = false;
     const bool served = process_request(connection, left == 1, closed, [&](httplib::Request& request) {
-      ambiguous = !AmbiguityOf(request).empty();
+      const bool in_chunks = request.has_header("Transfer-Encoding");
+      last = in_chunks || !AmbiguityOf(request).empty();
+      if (in_chunks) EndAfterChunks(request);
       connection.StartBody();
     });
-    if (!served || closed || ambiguous || EndsConnection(connection.answered())) return;
+    if (!served || closed || last || EndsConnection(connection.answered())) return;
     patience = std::chrono::seconds(keep_alive_timeout_sec_);
   }
 }

@@ -13,9 +13,10 @@ namespace keyhold::api {
 
 class Listener final : public httplib::Server {
  public:
-  // Set before it listens; `tls` null: plain HTTP.
+  // Set before it listens; `tls` null: plain HTTP. A connection holds one of `count` threads.
   void set_limits(const ConnectionLimits& limits) { limits_ = limits; }
   void set_tls(crypto::SslContext tls) { tls_ = std::move(tls); }
+  void set_threads(size_t count);
 
  private:
   bool process_and_close_socket(socket_t socket) override;
@@ -23,6 +24,7 @@ class Listener final : public httplib::Server {
 
   ConnectionLimits limits_;
   crypto::SslContext tls_;
+  Crowd crowd_;
 };
 
 }  // namespace keyhold::api

@@ -23,8 +23,6 @@
 namespace keyhold::api {
 namespace {
 
-// Long polls of agents and waiting changes hold a thread each.
-constexpr size_t kThreads = 256;
 constexpr int kBacklog = 1024;
 constexpr size_t kMaxRequestsPerConnection = 10'000;
 constexpr char kApiVersion[] = "2024-09-16";
@@ -160,6 +158,7 @@ class HttpServer final : public Server {
     ConnectionLimits limits;
     limits.request = absl::ToChronoMilliseconds(options.request_timeout);
     http_.set_limits(limits);
+    http_.set_threads(options.threads);
     if (options.tls_certificate.empty() && options.tls_key.empty()) return OkStatus();
     KEYHOLD_ASSIGN_OR_RETURN(crypto::SslContext tls,
                              crypto::MakeServerContext(options.tls_certificate, options.tls_key));
@@ -189,7 +188,6 @@ class HttpServer final : public Server {
   }
 
   void Configure() {
-    http_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     http_.set_socket_options([this](socket_t socket) {
       ReuseAddress(socket);
       listener_ = socket;

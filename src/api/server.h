@@ -31,7 +31,8 @@ struct ServerOptions {
   std::string tls_certificate;  // PEM files of a chain and its key: HTTPS; empty: plain HTTP
   std::string tls_key;
   absl::Duration request_timeout = absl::Seconds(10);  // for a request to come as a whole
-  int requests_per_second = kRequestsPerSecond;        // of one API key; 0: as many as it likes
+  size_t threads = 256;  // connections at once; long polls of agents and waiting changes hold one each
+  int requests_per_second = kRequestsPerSecond;  // of one API key; 0: as many as it likes
   int failed_logins_allowed = kFailuresAllowed;  // within a minute from one address; 0: as many as it likes
   absl::Duration check_timeout = absl::Seconds(20);    // for a node's check of a key spec
   absl::Duration observe_timeout = absl::Seconds(10);  // for a node to take up users and allowlist

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <future>
 
+#include "api/router.h"
 #include "tests/api/api_fixture.h"
 
 namespace keyhold::api {
@@ -103,6 +104,72 @@ TEST_F(HostileTest, ChangesOfManyClientsAreAllThere) {
   for (auto& client : clients) client.get();
   EXPECT_EQ(Get("/api/v1/clusters").body["clusters"].size(), 40U);
   EXPECT_EQ(Get("/api/v1/auditlogevents").body["entries"].size(), 40U);
+}
+
+// Every operation that takes one; that of a removed node looks at none.
+TEST_F(HostileTest, NoBodyIsTooDeepOrTooLargeForTheServer) {
+  const std::string id = Create("maya");
+  const std::string token = ReadText(dir_.path() + "/server/agent-token");
+  const std::string deep = R"({"spec":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
+  const std::string half = std::string(400'000, '{');
+  const std::string wide = R"({"name":")" + std::string(2 << 20, 'a') + "\"}";
+  int bodies = 0;
+  for (const Route& route : Routes()) {
+    if (route.method != "POST" && route.method != "PUT" && route.method != "PATCH") continue;
+    if (route.pattern.ends_with("/removed")) continue;
+    std::string path(route.pattern);
+    for (size_t at; (at = path.find('{')) != std::string::npos;) {
+      path.replace(at, path.find('}') - at + 1, path.substr(at).starts_with("{cluster_id}") ? id : "x");
+    }
+    const std::string bearer = route.access == Access::kAgent ? token : key_;
+    for (const std::string& body : {deep, half, wide}) {
+      const auto answer = Call(port(), bearer, std::string(route.method), path, body);
+      EXPECT_TRUE((answer.status >= 400 && answer.status < 500) || answer.status == 501)
+          << route.method << path << answer.status << body.substr(0, 20);
+      EXPECT_LT(answer.text.size(), 1000U);
+      ++bodies;
+    }
+  }
+  EXPECT_GT(bodies, 60);
+  EXPECT_EQ(Get("/api/v1/clusters").body["clusters"].size(), 1U);
+}
+
+// Names of every kind in every place of a path: none is found, all are told in the same words, and nothing of
+// them is in the answer as a terminal would obey it.
+TEST_F(HostileTest, IdsThatArePathsOrShellOrSqlAreJustNotThere) {
+  const std::string id = Create("maya");
+  const std::vector<std::string> ids = {"..",
+                                        "%2e%2e",
+                                        "..%2f..%2fserver%2fapi-key",
+                                        "%00",
+                                        "a%00b",
+                                        "'%20OR%201=1--",
+                                        "%24(id)",
+                                        "%60id%60",
+                                        "%1b%5b2J",
+                                        "%0d%0aX:%20y",
+                                        "%c2%9b2J",
+                                        "%ff%fe",
+                                        "%e2%80%ae",
+                                        "00000000-0000-0000-0000-000000000000",
+                                        id + "%00",
+                                        id + "%20"};
+  for (const char* place :
+       {"/api/v1/clusters/", "/api/v1/api-keys/", "/api/v1/service-accounts/", "/api/v1/roles/"}) {
+    for (const std::string& hostile : ids) {
+      const auto answer = Get(place + hostile);
+      EXPECT_EQ(answer.status, 404) << place << hostile;
+      EXPECT_TRUE(std::none_of(answer.text.begin(), answer.text.end(), [](unsigned char c) {
+        return c < 0x20 || c == 0x7f;
+      })) << answer.text;
+    }
+  }
+  for (const char* place : {"/cmek", "/nodes", "/sql-users", "/networking/allowlist", "/connection-string"}) {
+    EXPECT_EQ(Get("/api/v1/clusters/" + ids[0] + place).status, 404);
+    EXPECT_EQ(Get("/api/v1/clusters/" + ids.back() + place).status, 404);
+  }
+  EXPECT_EQ(Get("/clusters/" + ids[2] + "/cert").status, 404);
+  EXPECT_EQ(Get("/api/v1/clusters/" + id).status, 200);
 }
 
 TEST_F(HostileTest, StoppingEndsALongPoll) {

@@ -58,6 +58,16 @@ TEST(ObjectReader, NamesTheFirstWrongField) {
   EXPECT_EQ(error([](ObjectReader& r) { r.Text("known"); }), "unknown field spec.big");
 }
 
+TEST(ObjectReader, TextsHaveNothingThatATerminalOrAReaderObeys) {
+  for (const char* text :
+       {"\\u0000", "a\\r\\nb", "\\u001b[2J", "\\u007f", "\\u009b2J", "\\u202egpj.exe", "\\u2066x"}) {
+    const json object = json::parse(R"({"name": ")" + std::string(text) + "\"}");
+    ObjectReader reader(object, "");
+    EXPECT_FALSE(reader.Text("name").has_value());
+    EXPECT_EQ(MessageOf(reader.Finish()), "name has control characters");
+  }
+}
+
 TEST(ObjectReader, NumbersAtTheEdges) {
   const json object = json::parse(R"({"max": 18446744073709551615, "min": -9223372036854775808})");
   ObjectReader reader(object, "");

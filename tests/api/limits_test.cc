@@ -53,6 +53,18 @@ TEST(FailedLogins, LockOutOneAddressForAWhile) {
   EXPECT_EQ(failed.Add("10.0.0.1", start + absl::Seconds(61)), absl::ZeroDuration());
 }
 
+TEST(FailedLogins, OfOneNetworkOfIpv6TheyCountTogether) {
+  FailedLogins failed(3);
+  const absl::Time start = absl::FromUnixSeconds(1'000);
+  for (const char* address : {"2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1:ffff::3"}) {
+    EXPECT_EQ(failed.Add(address, start), absl::ZeroDuration());
+  }
+  EXPECT_GT(failed.Add("2001:db8:0:1::4", start), absl::ZeroDuration());
+  EXPECT_EQ(failed.Add("2001:db8:0:2::1", start), absl::ZeroDuration());
+  for (int i = 0; i < 3; ++i) failed.Add("::ffff:10.0.0.1", start);
+  EXPECT_EQ(failed.Add("::ffff:10.0.0.2", start), absl::ZeroDuration());
+}
+
 class LimitsTest : public ApiTest {
  protected:
   void SetUp() override {}
@@ -168,6 +180,28 @@ TEST_F(LimitsTest, SlowClientsAreCutOffAndKeepNobodyOut) {
   EXPECT_EQ(Get("/api/v1/clusters").body["clusters"].size(), 0U);
 }
 
+// However many there are, and however long each may take: whoever means it needs a thread for a moment only.
+TEST_F(LimitsTest, WhenNoThreadIsLeftTheSlowestMakesRoom) {
+  options_.request_timeout = absl::Minutes(10);
+  options_.threads = 4;
+  Start();
+  const std::string bad = "GET /api/v1/organization HTTP/9.9\r\n\r\n";
+  std::vector<int> slow;
+  for (const std::string& sent : {std::string(), std::string("GET /api/v1/org"), bad,
+                                  Head("POST /api/v1/clusters", "Content-Length: 1000\r\n") + "{",
+                                  Head("GET /api/v1/organization", "")}) {
+    for (int i = 0; i < 20; ++i) {
+      slow.push_back(Connect());
+      Write(slow.back(), sent);
+    }
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_EQ(Get("/api/v1/organization").status, 200) << sent;
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4))
+        << "they kept it out: " << sent;
+  }
+  for (const int fd : slow) close(fd);
+}
+
 TEST_F(LimitsTest, HeadersWithoutAnEndAreCutOff) {
   Start();
   const int fd = Connect();
@@ -182,6 +216,7 @@ TEST_F(LimitsTest, HeadersWithoutAnEndAreCutOff) {
 }
 
 TEST_F(LimitsTest, WhatCouldBeTwoRequestsIsNone) {
+  options_.request_timeout = absl::Seconds(1);  // which the rest of a body that is too large takes
   Start();
   const std::string inner = Head("DELETE /api/v1/clusters/" + Create("victim"), "");
   const std::string size = std::to_string(inner.size());
@@ -206,6 +241,59 @@ TEST_F(LimitsTest, WhatCouldBeTwoRequestsIsNone) {
   const std::string large = Exchange(Head("POST /api/v1/clusters", "Content-Length: 100000000\r\n") + inner);
   EXPECT_EQ(CountOf(large, "HTTP/1.1 "), 1) << large;
   EXPECT_EQ(Get("/api/v1/clusters").body["clusters"][0]["state"], "CREATING");
+}
+
+// What httplib skips or trims, a proxy before it may have taken for the length of a body: then the rest of
+// the connection is another request to one of them.
+TEST_F(LimitsTest, HeaderLinesThatAreNoneAreRefused) {
+  Start();
+  const std::string inner = Head("GET /api/v1/organization", "");
+  const std::string length = "Content-Length: " + std::to_string(inner.size());
+  for (const std::string& headers :
+       {length + "\n", "X: a\n" + length + "\r\n", "X: a\r\n " + length + "\r\n", " " + length + "\r\n",
+        "Content-Length : " + std::to_string(inner.size()) + "\r\n", std::string("Content-Length:\r\n"),
+        std::string("Content-Length: %30\r\n"),
+        std::string("X: a\r"
+                    "b\r\n"),
+        std::string("X: a\0b\r\n", 8), std::string("X: a\x1b[2J\r\n"), std::string("no colon\r\n"),
+        std::string("Host: other\r\n"), std::string("Authorization: Bearer other\r\n"),
+        std::string("Transfer-Encoding:\x0b"
+                    "chunked\r\n")}) {
+    const std::string answer = Exchange(Head("GET /api/v1/organization", headers) + inner);
+    EXPECT_EQ(CountOf(answer, "HTTP/1.1 "), 1) << headers << answer;
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 400")) << headers << answer;
+  }
+  std::string many;
+  for (int i = 0; i < 20'000; ++i) many += "X: y\r\n";
+  EXPECT_FALSE(Exchange(Head("GET /api/v1/organization", many)).starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(LimitsTest, NothingFollowsABodyInChunks) {
+  Start();
+  const std::string head = Head("PATCH /api/v1/clusters/x", "Transfer-Encoding: chunked\r\n");
+  const std::string inner = Head("GET /api/v1/organization", "");
+  for (const char* chunks : {"2\r\n{}\r\n0\r\n\r\n", "0x2\r\n{}\r\n0\r\n\r\n", "+2\r\n{}\r\n0\r\n\r\n",
+                             " 2;x=\"\n\r\n{}\r\n0\r\n\r\n", "2\n{}\n0\n\n", "-1\r\n", "ffffffffffffffff\r\n",
+                             "0\r\nX: y\r\n\r\n", "zz\r\n"}) {
+    const std::string answer = Exchange(head + chunks + inner);
+    EXPECT_LE(CountOf(answer, "HTTP/1.1 "), 1) << chunks << answer;
+    EXPECT_EQ(answer.find("HTTP/1.1 200"), std::string::npos) << chunks << answer;
+  }
+  EXPECT_THAT(Exchange(head + "2\r\n{}\r\n0\r\n\r\n"), testing::HasSubstr("Connection: close"));
+}
+
+// As to a proxy: this is none.
+TEST_F(LimitsTest, TargetsThatAreNoPathsLeadNowhere) {
+  Start();
+  const std::string here = "http://127.0.0.1:" + std::to_string(port_);
+  for (const std::string& request : std::vector<std::string>{
+           "GET " + here + "/api/v1/organization", "GET http://169.254.169.254/latest/meta-data",
+           "CONNECT 127.0.0.1:22", "GET //api/v1/organization", "OPTIONS *", "TRACE /api/v1/organization",
+           "GET /api/v1/../v1/organization", "GET /api/v1/organization/.", "GET /api%2fv1%2forganization",
+           "GET /api/v1/clusters/..%2f..%2forganization", "GET /api/v1/clusters/%2e%2e/organization"}) {
+    const std::string answer = Exchange(Head(request, "Connection: close\r\n"));
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 4")) << request << answer;
+  }
 }
 
 TEST_F(LimitsTest, OnePipelinedAfterAnotherIsServed) {
