@@ -19,8 +19,8 @@
 namespace keyhold::app {
 namespace {
 
-// A shell and systemd give 1,024 at first. Connections of strangers could use them up, and a store's files need
-// some too.
+// A shell and systemd give 1,024 at first. Connections of strangers could use them up, and a store's files
+// need some too.
 Status AllowDescriptors() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return ErrnoError(errno, "the limit of open files");

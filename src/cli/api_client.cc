@@ -20,6 +20,10 @@ constexpr char kBase[] = "/api/v1";
 constexpr size_t kPageSize = 500;
 constexpr int kMaxTries = 20;
 constexpr absl::Duration kMaxPause = absl::Seconds(30);
+constexpr int kMaxAnswerDepth = 64;            // levels; printing takes a stack frame for each
+constexpr int kMaxPages = 500;                 // of a list
+constexpr size_t kMaxListBytes = 32u << 20;    // of its pages together
+constexpr size_t kMaxMessageBytes = 8u << 10;  // a policy statement and its sentence are one
 
 bool IsUnreserved(unsigned char c) { return std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
 
@@ -62,9 +66,20 @@ Cause CauseOfHttp(int status) {
   }
 }
 
+// Discarded where it is no JSON, or nested too deep.
+json ParseAnswer(const std::string& text) {
+  bool too_deep = false;
+  const auto watch = [&](int depth, json::parse_event_t, json&) {
+    too_deep = too_deep || depth > kMaxAnswerDepth;
+    return !too_deep;
+  };
+  json value = json::parse(text, watch, false);
+  return too_deep ? json(json::value_t::discarded) : value;
+}
+
 Status Refusal(const std::string& server, const HttpAnswer& answer) {
-  const json body = json::parse(answer.body, nullptr, false);
-  std::string message = TextOf(body, "message");
+  const json body = ParseAnswer(answer.body);
+  std::string message = TextOf(body, "message").substr(0, kMaxMessageBytes);
   if (message.empty()) {
     return Error(Cause::kCorrupt, absl::StrCat(server, " answers ", answer.status,
                                                " without the Cloud API's error; is COCKROACH_SERVER right?"));
@@ -87,16 +102,24 @@ StatusOr<HttpAnswer> Patiently(const Endpoint& endpoint, const Pause& pause, con
 
 StatusOr<json> Call(const Endpoint& endpoint, const Pause& pause, const HttpRequest& request) {
   KEYHOLD_ASSIGN_OR_RETURN(const HttpAnswer answer, Patiently(endpoint, pause, request));
-  if (answer.status < 200 || answer.status > 299) return Refusal(endpoint.server, answer);
-  json body = json::parse(answer.body, nullptr, false);
-  if (!body.is_object()) {
-    return Error(Cause::kCorrupt,
-                 absl::StrCat(endpoint.server, " does not answer in JSON; is COCKROACH_SERVER right?"));
-  }
-  return body;
+  return ReadAnswer(endpoint.server, answer);
+}
+
+Status NoEnd(const std::string& server, const char* field) {
+  return Error(Cause::kCorrupt, absl::StrCat("the list \"", field, "\" of ", server, " has no end"));
 }
 
 }  // namespace
+
+StatusOr<json> ReadAnswer(const std::string& server, const HttpAnswer& answer) {
+  if (answer.status < 200 || answer.status > 299) return Refusal(server, answer);
+  json body = ParseAnswer(answer.body);
+  if (!body.is_object()) {
+    return Error(Cause::kCorrupt,
+                 absl::StrCat(server, " does not answer in JSON; is COCKROACH_SERVER right?"));
+  }
+  return body;
+}
 
 std::string Encoded(std::string_view text) {
   std::string encoded;
@@ -144,9 +167,14 @@ StatusOr<json> ApiClient::List(const std::string& path, const char* field) const
   const char joint = absl::StrContains(path, "?") ? '&' : '?';
   const std::string first = absl::StrFormat("%s%cpagination.limit=%d", path, joint, kPageSize);
   std::string page;
-  while (true) {
+  size_t bytes = 0;
+  for (int pages = 0; pages < kMaxPages && bytes <= kMaxListBytes; ++pages) {
     const std::string query = page.empty() ? "" : absl::StrCat("&pagination.page=", Encoded(page));
-    KEYHOLD_ASSIGN_OR_RETURN(const json answer, Get(first + query));
+    KEYHOLD_ASSIGN_OR_RETURN(
+        const HttpAnswer text,
+        Patiently(endpoint_, pause_, {"GET", kBase + first + query, endpoint_.api_key, ""}));
+    bytes += text.body.size();
+    KEYHOLD_ASSIGN_OR_RETURN(const json answer, ReadAnswer(endpoint_.server, text));
     const auto items = answer.find(field);
     if (items == answer.end() || !items->is_array()) {
       return Error(Cause::kCorrupt,
@@ -157,6 +185,7 @@ StatusOr<json> ApiClient::List(const std::string& path, const char* field) const
     if (next.empty() || next == page || items->empty()) return all;
     page = next;
   }
+  return NoEnd(endpoint_.server, field);
 }
 
 StatusOr<std::string> ApiClient::Download(const std::string& path) const {

@@ -1,6 +1,7 @@
 // The Cloud API (docs/api.md) over HTTP: one call in, its JSON or the server's error out.
 //
-// A client is for one thread; each call may take up to a minute.
+// A client is for one thread; each call may take up to two minutes. Whatever answers, it takes bounded
+// memory.
 #pragma once
 
 #include <functional>
@@ -10,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "cli/http.h"
 
 namespace keyhold::cli {
 
@@ -26,6 +28,9 @@ std::string Encoded(std::string_view text);
 // kInvalidArgument (a UsageError) unless `server` is https://HOST[:PORT], or http:// with a loopback host:
 // over plain HTTP the API key would be there for all to read.
 Status CheckServer(const std::string& server);
+
+// The JSON object of an answer of `server`, or the error that it is; errors as of ApiClient.
+StatusOr<nlohmann::json> ReadAnswer(const std::string& server, const HttpAnswer& answer);
 
 class ApiClient {
  public:

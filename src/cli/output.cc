@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "base/text.h"
 
 namespace keyhold::cli {
 namespace {
@@ -24,12 +25,6 @@ size_t SequenceLength(std::string_view text) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
   }
   return length;
-}
-
-bool IsControl(std::string_view sequence) {
-  const auto first = static_cast<unsigned char>(sequence[0]);
-  if (sequence.size() == 1) return first < 0x20 || first == 0x7f;
-  return sequence.size() == 2 && first == 0xc2 && static_cast<unsigned char>(sequence[1]) < 0xa0;
 }
 
 // Columns as a terminal counts them, near enough: one per UTF-8 sequence.
@@ -53,7 +48,7 @@ std::string Printable(std::string_view text) {
   while (!text.empty()) {
     const size_t length = SequenceLength(text);
     const std::string_view sequence = text.substr(0, std::max<size_t>(length, 1));
-    if (length > 0 && !IsControl(sequence)) {
+    if (length > 0 && ControlSize(sequence) == 0) {
       printable.append(sequence);
     } else {
       for (const char c : sequence)

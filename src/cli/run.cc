@@ -1,5 +1,8 @@
 #include "cli/run.h"
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/parse.h"
@@ -13,7 +16,11 @@ Status Execute(const Invocation& invocation, Environment& environment) {
                               environment.err_is_terminal, environment.color};
   Output output(environment.out, environment.err, options);
   Session session(environment, output);
-  return invocation.command->handler(session, invocation.arguments);
+  try {
+    return invocation.command->handler(session, invocation.arguments);
+  } catch (const nlohmann::json::exception& e) {  // a field of another type than the API's
+    return Error(Cause::kCorrupt, std::string("the server's answer is not the Cloud API's: ") + e.what());
+  }
 }
 
 Status RunChecked(const std::vector<std::string>& arguments, Environment& environment) {
