@@ -3,7 +3,6 @@
 
     tests/e2e/local_user_test.py [BIN_DIR]
 """
-import contextlib
 import json
 import os
 import pathlib
@@ -97,13 +96,16 @@ class LocalUser(unittest.TestCase):
         for top, folders, names in os.walk(self.dir):
             for name in folders + names:
                 path = pathlib.Path(top, name)
-                with contextlib.suppress(FileNotFoundError):  # replaced meanwhile
-                    yield path, path.lstat()
+                try:
+                    status = path.lstat()
+                except FileNotFoundError:  # replaced meanwhile
+                    continue
+                yield path, status
 
     def test_everything_is_root_s_and_closed_to_others(self):
         self.assertEqual(stat.S_IMODE(self.dir.stat().st_mode), 0o700)
-        # What is not secret: certificates that clients verify with.
-        public = {'ca.pem', 'cert.pem'}
+        # What is not secret: certificates that clients verify with, and whom they grant access to.
+        public = {'ca.pem', 'cert.pem', 'principals.json'}
         seen = set()
         for path, status in self.below():
             mode = stat.S_IMODE(status.st_mode)
