@@ -4,12 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
+#include <malloc.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <future>
 #include <set>
 #include <thread>
@@ -77,7 +77,7 @@ TEST(HostileTest, AFloodOfStartsIsBoundedAndOthersGetIn) {
   EXPECT_THAT(flood.front()->ReceiveAll(), Not("open"));
 }
 
-// A client may send faster than it is read; its time is up all the same, and so is everybody else's turn.
+// However much it sends: its time is up, and others have their turn.
 TEST(HostileTest, WhoIsRefusedAndGoesOnSendingIsCutOff) {
   const Door door({.end_timeout_ms = 300});
   const Raw client(door.gateway->port());
@@ -142,7 +142,7 @@ class Upstream {
 TEST(HostileTest, WhoNeverSendsItsPasswordGivesItsPlaceBack) {
   const TempDir dir;
   const Upstream upstream(dir.File("s"));
-  const Door door({.startup_timeout_ms = 1'000}, {"127.0.0.1"}, dir.File("s"));
+  const Door door({.startup_timeout_ms = 2'000}, {"127.0.0.1"}, dir.File("s"));
   door.gateway->Unlock();
   Encrypted inside(door.gateway->port());
   inside.Send(Startup());
@@ -261,23 +261,20 @@ TEST_F(HostileSessionTest, LengthsThatAreNoneEndTheSession) {
   EXPECT_EQ(LoggedIn(*cluster_).Value("SELECT 1"), "1");
 }
 
-// In kB; the gateway is in this process.
-long ResidentMemory() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) return std::stol(line.substr(6));
-  }
-  return 0;
+// Allocated in this process, in which the gateway is. Sanitizers tell nothing of it.
+size_t MemoryInUse() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
 }
 
 TEST_F(HostileSessionTest, GiantMessagesTakeNoMemoryOfTheGateway) {
-  const long before = ResidentMemory();
   const std::string chunk(1 << 20, 'x');
+  const size_t before = MemoryInUse();
   for (const char type : {'Q', 'P', 'B'}) {
     LoggedIn client(*cluster_);
     ASSERT_GT(client.Send(type + U32(0x3f000000)), 0);
     for (int i = 0; i < 48; ++i) ASSERT_GT(client.Send(chunk), 0);
-    EXPECT_LT(ResidentMemory() - before, 24 << 10) << "kB, of 48 MiB that came";
+    EXPECT_LT(MemoryInUse(), before + (8 << 20)) << "of 48 MiB that came";
   }
 }
 
