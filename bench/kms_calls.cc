@@ -63,9 +63,9 @@ StatusOr<double> KeyCall(bool unwrap, const std::string& spec_text, absl::Durati
   KEYHOLD_ASSIGN_OR_RETURN(const auto key, provider->Open(spec));
   const kms::Context context = {{"keyhold:cluster", "bench"}};
   const crypto::SecretBytes secret = crypto::SystemRandom().Secret(32);
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string wrapped, key->Wrap(secret.Expose(), context, kTimeout));
+  KEYHOLD_ASSIGN_OR_RETURN(const kms::Wrapped wrapped, key->Wrap(secret.Expose(), context, kTimeout));
   return MedianMilliseconds(lasts, [&] {
-    return unwrap ? key->Unwrap(crypto::AsBytes(wrapped), context, kTimeout).status()
+    return unwrap ? key->Unwrap(crypto::AsBytes(wrapped.bytes), context, kTimeout).status()
                   : key->Wrap(secret.Expose(), context, kTimeout).status();
   });
 }

@@ -67,7 +67,7 @@ class Watch {
     while (next < end) {
       absl::SleepFor(next - absl::Now());
       const absl::Time asked = absl::Now();
-      const Status status = kms_->Unwrap(crypto::AsBytes(wrapped_), context_, kBudget).status();
+      const Status status = kms_->Unwrap(crypto::AsBytes(wrapped_.bytes), context_, kBudget).status();
       const absl::Time now = absl::Now();
       samples.push_back({asked - start, now - asked, status.ok()});
       next = now + watch.Judge(status, now, timing).next * (0.95 + 0.1 * Share());
@@ -79,7 +79,7 @@ class Watch {
  private:
   std::unique_ptr<kms::Kms> kms_;
   kms::Context context_;
-  std::string wrapped_;
+  kms::Wrapped wrapped_;
 };
 
 double CpuSeconds() {

@@ -22,6 +22,7 @@ json KeyInfoJson(const wire::KeyInfo& key) {
   if (!key.updated_at.empty()) out["updated_at"] = key.updated_at;
   out["may_be_destroyed"] = key.may_be_destroyed;
   if (key.evidence) out["evidence"] = wire::ToJson(*key.evidence);
+  if (key.version) out["version"] = wire::ToJson(*key.version);
   return out;
 }
 

@@ -41,6 +41,22 @@ StatusOr<json> Finish(Session& session, const ApiClient& api, const std::string&
   return info;
 }
 
+void PrintKey(Output& output, const json& key) {
+  const json spec = key.value("spec", json::object());
+  output.Field("Key URI", Text(spec, "uri"), 3);
+  const json version = key.value("version", json::object());
+  if (!Text(version, "name").empty()) output.Field("Version", Text(version, "name"), 3);
+  output.Field("Status", Text(key, "status"), 3);
+  if (!Text(spec, "auth_principal").empty()) output.Field("Auth Principal", Text(spec, "auth_principal"), 3);
+  if (!Text(key, "created_at").empty()) output.Field("Since", ShortTime(Text(key, "created_at")), 3);
+  if (key.value("may_be_destroyed", false)) {
+    output.Field("May be destroyed", "yes", 3);
+  } else if (version.value("may_be_destroyed", false)) {
+    output.Field("Version may be destroyed", "yes", 3);
+  }
+  if (!Text(key, "user_message").empty()) output.Field("Message", Text(key, "user_message"), 3);
+}
+
 }  // namespace
 
 StatusOr<json> ApplyCmek(Session& session, const ApiClient& api, const json& cluster, const json& body,
@@ -106,16 +122,7 @@ void PrintCmek(Output& output, const std::string& cluster_name, const json& info
     output.Field(" Region", Text(region, "region"));
     const std::string reencryption = ReencryptionLine(region.value("reencryption", json()));
     if (!reencryption.empty()) output.Field("Re-encryption", reencryption, 2);
-    for (const json& key : region.value("key_infos", json::array())) {
-      const json spec = key.value("spec", json::object());
-      output.Field("Key URI", Text(spec, "uri"), 3);
-      output.Field("Status", Text(key, "status"), 3);
-      if (!Text(spec, "auth_principal").empty())
-        output.Field("Auth Principal", Text(spec, "auth_principal"), 3);
-      if (!Text(key, "created_at").empty()) output.Field("Since", ShortTime(Text(key, "created_at")), 3);
-      if (key.value("may_be_destroyed", false)) output.Field("May be destroyed", "yes", 3);
-      if (!Text(key, "user_message").empty()) output.Field("Message", Text(key, "user_message"), 3);
-    }
+    for (const json& key : region.value("key_infos", json::array())) PrintKey(output, key);
   }
 }
 

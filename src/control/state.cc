@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "kms/key_spec.h"
 
 namespace keyhold::control {
 namespace {
@@ -70,6 +71,14 @@ void MarkRevoked(CmekRegion& info, const std::vector<const Node*>& nodes) {
   }
 }
 
+// Whether a node whose key `other` is needs this version of `key`. One that does not tell its version may
+// need any.
+bool NeedsVersion(const KeyInfo& other, const KeyInfo& key) {
+  if (!kms::IsSameKey(other.spec.uri, key.spec.uri)) return false;
+  if (!other.version) return other.status == "ENABLED" || !other.evidence;
+  return other.version->name == key.version->name && !other.version->may_be_destroyed;
+}
+
 // Nothing may be destroyed that any node of the region needs.
 void TakeInOthers(CmekRegion& info, const std::vector<const Node*>& nodes) {
   for (const Node* node : nodes) {
@@ -78,10 +87,13 @@ void TakeInOthers(CmekRegion& info, const std::vector<const Node*>& nodes) {
     if (further) info.reencryption = theirs;
     for (KeyInfo& key : info.keys) {
       const auto needed = [&](const KeyInfo& other) {
-        return other.spec.uri == key.spec.uri && !other.may_be_destroyed;
+        return kms::IsSameKey(other.spec.uri, key.spec.uri) && !other.may_be_destroyed;
       };
       const auto& others = node->status.keys;
       key.may_be_destroyed = key.may_be_destroyed && std::none_of(others.begin(), others.end(), needed);
+      if (!key.version || !key.version->may_be_destroyed) continue;
+      key.version->may_be_destroyed = std::none_of(
+          others.begin(), others.end(), [&](const KeyInfo& other) { return NeedsVersion(other, key); });
     }
   }
 }

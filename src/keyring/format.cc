@@ -78,7 +78,7 @@ void WriteIdentity(Writer& out, const Identity& identity) {
   out.Text(identity.store_id);
 }
 
-void WriteKey(Writer& out, const KeyEntry& key) {
+void WriteKey(Writer& out, const KeyEntry& key, uint32_t version) {
   out.Number(static_cast<uint8_t>(key.spec.type));
   out.Text(key.spec.uri);
   out.Text(key.spec.auth_principal);
@@ -86,9 +86,10 @@ void WriteKey(Writer& out, const KeyEntry& key) {
   out.Time(key.updated_at);
   out.Number(key.first_data_key);
   out.Text(key.wrapped);
+  if (version >= kKeyVersionsVersion) out.Text(key.version);
 }
 
-KeyEntry ReadKey(Reader& in) {
+KeyEntry ReadKey(Reader& in, uint32_t version) {
   KeyEntry key;
   key.spec.type = static_cast<kms::KeyType>(in.Number<uint8_t>());
   key.spec.uri = in.Text();
@@ -97,6 +98,7 @@ KeyEntry ReadKey(Reader& in) {
   key.updated_at = in.Time();
   key.first_data_key = in.Number<uint32_t>();
   key.wrapped = in.Text();
+  if (version >= kKeyVersionsVersion) key.version = in.Text();
   return key;
 }
 
@@ -121,6 +123,8 @@ DataKeyEntry ReadDataKey(Reader& in, uint32_t version) {
 }
 
 uint32_t VersionOf(const Contents& contents) {
+  const auto is_told = [](const KeyEntry& key) { return !key.version.empty(); };
+  if (std::any_of(contents.keys.begin(), contents.keys.end(), is_told)) return kKeyVersionsVersion;
   const auto& keys = contents.data_keys;
   const bool counted = std::any_of(keys.begin(), keys.end(), [](const auto& key) { return key.seals != 0; });
   if (counted) return kSealsVersion;
@@ -153,6 +157,10 @@ Proof ReadProof(Reader& in) {
   return proof;
 }
 
+bool IsPrintable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 Status CheckKeys(const Contents& contents) {
   if (contents.keys.empty() || contents.keys.size() > kMaxKeys) return Corrupt("its number of key records");
   for (size_t i = 0; i < contents.keys.size(); ++i) {
@@ -163,6 +171,9 @@ Status CheckKeys(const Contents& contents) {
       return Corrupt("a key spec is too long");
     }
     if (key.wrapped.size() > kms::kMaxWrappedSize) return Corrupt("its wrapped store key is too long");
+    if (key.version.size() > kms::kMaxKeyVersionSize || !IsPrintable(key.version)) {
+      return Corrupt("a version of a CMEK key");
+    }
     if (key.wrapped.empty() == (i == 0)) return Corrupt("its wrapped store key is not where it must be");
   }
   return OkStatus();
@@ -209,8 +220,9 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   Reader in(body);
   in.Raw(kMagic.size());
   const auto version = in.Number<uint32_t>();
-  if (version < kFirstVersion || version > kSealsVersion) {
-    return Newer(absl::StrCat("its format is version ", version, ", this program knows ", kSealsVersion));
+  if (version < kFirstVersion || version > kKeyVersionsVersion) {
+    return Newer(
+        absl::StrCat("its format is version ", version, ", this program knows ", kKeyVersionsVersion));
   }
   if ((in.Number<uint32_t>() & ~kKnownFlags) != 0) return Newer("it has flags that are unknown here");
   if (in.Number<uint32_t>() != file_size) return Corrupt("its size is not the one that it tells");
@@ -221,7 +233,7 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   const auto keys = in.Number<uint16_t>();
   const auto data_keys = in.Number<uint16_t>();
   contents.identity = {in.Text(), in.Text(), in.Text()};
-  for (size_t i = 0; i < keys && !in.bad(); ++i) contents.keys.push_back(ReadKey(in));
+  for (size_t i = 0; i < keys && !in.bad(); ++i) contents.keys.push_back(ReadKey(in, version));
   for (size_t i = 0; i < data_keys && !in.bad(); ++i) contents.data_keys.push_back(ReadDataKey(in, version));
   if (version >= kProofsVersion) {
     const auto proofs = in.Number<uint16_t>();
@@ -241,8 +253,8 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
 std::string EncodeBody(const Contents& contents) {
   Writer rest;
   WriteIdentity(rest, contents.identity);
-  for (const KeyEntry& key : contents.keys) WriteKey(rest, key);
   const uint32_t version = VersionOf(contents);
+  for (const KeyEntry& key : contents.keys) WriteKey(rest, key, version);
   for (const DataKeyEntry& key : contents.data_keys) WriteDataKey(rest, key, version);
   if (version >= kProofsVersion) rest.Number(static_cast<uint16_t>(contents.proofs.size()));
   for (const Proof& proof : contents.proofs) WriteProof(rest, proof);
@@ -291,8 +303,7 @@ std::string DataKeyBinding(DataKeyId id, const Identity& identity) {
 
 Status CheckIdentity(const Identity& identity) {
   const auto is_good = [](std::string_view id) {
-    return !id.empty() && id.size() <= kMaxIdSize &&
-           std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    return !id.empty() && id.size() <= kMaxIdSize && IsPrintable(id);
   };
   if (is_good(identity.cluster_id) && is_good(identity.region) && is_good(identity.store_id))
     return OkStatus();

@@ -1,4 +1,4 @@
-// The key ring file, versions 1 and 2: docs/formats/keyring.md has the layout, widths and a worked example.
+// The key ring file, versions 1 to 4: docs/formats/keyring.md has the layout, widths and a worked example.
 //
 // A fixed binary form with lengths rather than JSON: every field has one encoding, so the whole can be
 // authenticated as it stands, and a reader needs bounds checks and nothing else. Little endian. Numbers are
@@ -21,6 +21,8 @@ inline constexpr std::string_view kMagic = "KHKEYRNG";
 inline constexpr uint32_t kFirstVersion = 1;
 inline constexpr uint32_t kProofsVersion = 2;  // with proofs
 inline constexpr uint32_t kSealsVersion = 3;   // with counts of seals, and proofs where there are any
+inline constexpr uint32_t kKeyVersionsVersion =
+    4;  // with versions of CMEK keys, and the rest where there is any
 inline constexpr uint32_t kKnownFlags = 0;
 
 inline constexpr size_t kMaxFileSize = 1 << 20;
@@ -43,6 +45,7 @@ struct KeyEntry {
   absl::Time updated_at;
   DataKeyId first_data_key = 0;  // the first that was made in this key's time
   std::string wrapped;           // the store key, as the KMS gave it; empty in past entries
+  std::string version;           // of the key, that wrapped it; empty: not told
 };
 
 struct DataKeyEntry {

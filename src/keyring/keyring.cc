@@ -150,9 +150,9 @@ StatusOr<StoreKey> UnwrapStoreKey(const Contents& contents, kms::Kms& kms, absl:
 Status WrapStoreKey(State& state, const Place& place, kms::Kms& kms, absl::Duration budget) {
   const absl::Time deadline = place.clock.Now() + budget;
   const kms::Context context = ToContext(state.contents.identity);
-  KEYHOLD_ASSIGN_OR_RETURN(std::string wrapped, kms.Wrap(state.store_key->Expose(), context, budget));
+  KEYHOLD_ASSIGN_OR_RETURN(kms::Wrapped wrapped, kms.Wrap(state.store_key->Expose(), context, budget));
   KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes opened,
-                           kms.Unwrap(crypto::AsBytes(wrapped), context, deadline - place.clock.Now()));
+                           kms.Unwrap(crypto::AsBytes(wrapped.bytes), context, deadline - place.clock.Now()));
   if (!crypto::ConstantTimeEqual(opened.Expose(), state.store_key->Expose())) {
     return Error(Cause::kKmsCorrupt,
                  absl::StrCat("the KMS does not unwrap what it wrapped with the key ", kms.Spec().uri));
@@ -163,7 +163,8 @@ Status WrapStoreKey(State& state, const Place& place, kms::Kms& kms, absl::Durat
     keys.front().wrapped.clear();
     keys.front().updated_at = now;
   }
-  keys.insert(keys.begin(), {kms.Spec(), now, now, state.contents.next_data_key, std::move(wrapped)});
+  keys.insert(keys.begin(), {kms.Spec(), now, now, state.contents.next_data_key, std::move(wrapped.bytes),
+                             std::move(wrapped.version)});
   if (keys.size() > kMaxKeys) keys.pop_back();
   return OkStatus();
 }
@@ -448,7 +449,8 @@ Info KeyRing::GetInfo() const {
     const auto proof = std::find_if(contents.proofs.begin(), contents.proofs.end(),
                                     [&](const Proof& p) { return p.target >= end; });
     info.keys.push_back({key.spec, !key.wrapped.empty(), guards, key.created_at, key.updated_at,
-                         guards || proof == contents.proofs.end() ? std::nullopt : std::optional(*proof)});
+                         guards || proof == contents.proofs.end() ? std::nullopt : std::optional(*proof),
+                         key.version});
     end = key.first_data_key;
   }
   for (const DataKeyEntry& key : contents.data_keys) {

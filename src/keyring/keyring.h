@@ -75,6 +75,7 @@ struct KeyRecord {
   absl::Time created_at;       // when it came into force
   absl::Time updated_at;       // when that last changed
   std::optional<Proof> proof;  // that it guards no data any more, where that is still known
+  std::string version;         // of the key, that wrapped the store key; empty: the KMS did not tell
 };
 
 enum class DataKeyState : uint8_t { kActive = 1, kRetired = 2, kDestroyed = 3 };

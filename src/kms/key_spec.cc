@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "kms/aws/arn.h"
 #include "kms/azure/key_uri.h"
 #include "kms/gcp/names.h"
@@ -153,6 +154,12 @@ json ToJson(const KeySpec& spec) {
   json out = {{"type", std::string(KeyTypeName(spec.type))}, {"uri", spec.uri}};
   if (!spec.auth_principal.empty()) out["auth_principal"] = spec.auth_principal;
   return out;
+}
+
+bool IsSameKey(std::string_view uri, std::string_view other) {
+  if (uri == other) return true;
+  const auto one = azure::ParseKeyUri(uri), two = azure::ParseKeyUri(other);
+  return one.ok() && two.ok() && one->host == two->host && absl::EqualsIgnoreCase(one->name, two->name);
 }
 
 std::string RegionOf(const KeySpec& spec) {

@@ -48,6 +48,9 @@ StatusOr<KeySpec> MakeKeySpec(std::string_view type, std::string_view uri, std::
 
 nlohmann::json ToJson(const KeySpec& spec);
 
+// Whether two URIs are of one key: of Azure, of any version of it.
+bool IsSameKey(std::string_view uri, std::string_view other);
+
 // The region that the key lives in ("us-east-1", "us-east1", "global"); empty where the spec does not
 // tell: NULL_KMS, AZURE_KEY_VAULT.
 std::string RegionOf(const KeySpec& spec);

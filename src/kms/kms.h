@@ -28,6 +28,15 @@ using Context = std::map<std::string, std::string>;
 inline constexpr size_t kMaxSecretSize = 4096;
 inline constexpr size_t kMaxWrappedSize = 6144;
 
+// A version is the KMS's own name for it: a number (GCP), 32 hexadecimal digits (Azure). Empty where the KMS
+// does not tell which one wrapped (AWS, whose versions live and die with their key; NULL_KMS has none).
+inline constexpr size_t kMaxKeyVersionSize = 64;  // bytes, printable ASCII
+
+struct Wrapped {
+  std::string bytes;    // opaque, 1 to kMaxWrappedSize
+  std::string version;  // of the key, that wrapped them
+};
+
 struct KeyDescription {
   std::string uri;
   std::string region;
@@ -64,8 +73,8 @@ class Kms {
   virtual const KeySpec& Spec() const = 0;
 
   // `secret` (1 to kMaxSecretSize bytes, or what its cloud can hold) encrypted by the key and bound to
-  // `context`; opaque bytes.
-  virtual StatusOr<std::string> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) = 0;
+  // `context`.
+  virtual StatusOr<Wrapped> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) = 0;
 
   // The inverse. kKmsCorrupt when the KMS says that `wrapped` is not its own, or is bound to another context.
   virtual StatusOr<crypto::SecretBytes> Unwrap(crypto::Bytes wrapped, const Context& context,

@@ -31,11 +31,12 @@ class PlatformKms final : public Kms {
 
   const KeySpec& Spec() const override { return spec_; }
 
-  StatusOr<std::string> Wrap(crypto::Bytes secret, const Context& context, absl::Duration) override {
+  StatusOr<Wrapped> Wrap(crypto::Bytes secret, const Context& context, absl::Duration) override {
     if (secret.empty() || secret.size() > kMaxSecretSize) {
       return Error(Cause::kInvalidArgument, "a secret to wrap has 1 to 4096 bytes");
     }
-    return crypto::SealBox(key_.Expose(), random_, crypto::AsBytes(AssociatedData(context)), secret);
+    return Wrapped{crypto::SealBox(key_.Expose(), random_, crypto::AsBytes(AssociatedData(context)), secret),
+                   ""};
   }
 
   StatusOr<crypto::SecretBytes> Unwrap(crypto::Bytes wrapped, const Context& context,
@@ -54,7 +55,7 @@ class PlatformKms final : public Kms {
   CheckReport Check(std::string_view, const Context& context, absl::Duration budget) override {
     const crypto::SecretBytes secret = random_.Secret(kKeySize);
     const auto wrapped = Wrap(secret.Expose(), context, budget);
-    const auto opened = Unwrap(crypto::AsBytes(*wrapped), context, budget);
+    const auto opened = Unwrap(crypto::AsBytes(wrapped->bytes), context, budget);
     CheckStep step{std::string(kCheckName), false, Cause::kKmsCorrupt, "the platform key does not work", {}};
     if (opened.ok() && crypto::ConstantTimeEqual(opened->Expose(), secret.Expose())) {
       step = CheckStep{std::string(kCheckName), true, Cause::kInternal, "", {}};

@@ -74,9 +74,9 @@ void AddPermissions(Lines& lines, const kms::CheckReport& report) {
 
 Status RoundTrip(kms::Kms& kms, const kms::Context& context, crypto::Random& random, absl::Duration budget) {
   const crypto::SecretBytes secret = random.Secret(kSecretSize);
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string wrapped, kms.Wrap(secret.Expose(), context, budget / 2));
+  KEYHOLD_ASSIGN_OR_RETURN(const kms::Wrapped wrapped, kms.Wrap(secret.Expose(), context, budget / 2));
   KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes opened,
-                           kms.Unwrap(crypto::AsBytes(wrapped), context, budget / 2));
+                           kms.Unwrap(crypto::AsBytes(wrapped.bytes), context, budget / 2));
   if (crypto::ConstantTimeEqual(opened.Expose(), secret.Expose())) return OkStatus();
   return Error(Cause::kKmsCorrupt, "the KMS does not unwrap what it wrapped with the key " + kms.Spec().uri);
 }

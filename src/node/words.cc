@@ -8,7 +8,15 @@ namespace {
 // By any record of it: a key may come into force more than once.
 bool IsNeeded(const keyring::Info& info, const kms::KeySpec& spec) {
   return std::any_of(info.keys.begin(), info.keys.end(), [&](const keyring::KeyRecord& record) {
-    return record.spec.uri == spec.uri && (record.active || record.guards_data);
+    return kms::IsSameKey(record.spec.uri, spec.uri) && (record.active || record.guards_data);
+  });
+}
+
+// A record that does not tell its version may be of any.
+bool IsVersionNeeded(const keyring::Info& info, const keyring::KeyRecord& of) {
+  return std::any_of(info.keys.begin(), info.keys.end(), [&](const keyring::KeyRecord& record) {
+    return kms::IsSameKey(record.spec.uri, of.spec.uri) &&
+           (record.version == of.version || record.version.empty()) && (record.active || record.guards_data);
   });
 }
 
@@ -45,6 +53,7 @@ std::vector<wire::KeyInfo> KeysOf(const keyring::Info& info) {
     key.status = record.active ? "ENABLED" : "DISABLED";
     if (record.proof.has_value()) key.evidence = EvidenceOf(*record.proof);
     key.may_be_destroyed = !IsNeeded(info, record.spec);
+    if (!record.version.empty()) key.version = {record.version, !IsVersionNeeded(info, record)};
     if (!record.active)
       key.user_message = key.may_be_destroyed ? WhyNotNeeded(key.evidence) : WhyKept(record);
     key.created_at = Stamp(record.created_at);

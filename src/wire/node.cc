@@ -63,6 +63,12 @@ void Fields(Visitor& visit, Reencryption& v) {
 }
 
 template <typename Visitor>
+void Fields(Visitor& visit, KeyVersion& v) {
+  visit("name", v.name);
+  visit("may_be_destroyed", v.may_be_destroyed);
+}
+
+template <typename Visitor>
 void Fields(Visitor& visit, KeyInfo& v) {
   visit("spec", v.spec);
   visit("status", v.status);
@@ -71,6 +77,7 @@ void Fields(Visitor& visit, KeyInfo& v) {
   visit("updated_at", v.updated_at);
   visit("may_be_destroyed", v.may_be_destroyed);
   visit("evidence", v.evidence);
+  visit("version", v.version);
 }
 
 template <typename Visitor>
@@ -238,6 +245,7 @@ json ToJson(const DesiredNode& value) { return Write(value); }
 json ToJson(const NodeStatus& value) { return Write(value); }
 json ToJson(const CheckReport& value) { return Write(value); }
 json ToJson(const Evidence& value) { return Write(value); }
+json ToJson(const KeyVersion& value) { return Write(value); }
 json ToJson(const Reencryption& value) { return Write(value); }
 
 StatusOr<KeySpec> KeySpecFromJson(const json& in) { return Read<KeySpec>(in, "a key spec"); }

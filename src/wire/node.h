@@ -102,6 +102,15 @@ struct Reencryption {
   bool operator==(const Reencryption&) const = default;
 };
 
+// The version of a CMEK key that wrapped a store key.
+struct KeyVersion {
+  std::string name;  // the KMS's own: "3"
+  // Nothing in the store depends on this version any more, whatever is with the others of its key.
+  bool may_be_destroyed = false;
+
+  bool operator==(const KeyVersion&) const = default;
+};
+
 // One CMEK key that this node's store key is or was wrapped by.
 struct KeyInfo {
   KeySpec spec;
@@ -109,9 +118,11 @@ struct KeyInfo {
   std::string user_message;
   std::string created_at;  // RFC 3339, UTC
   std::string updated_at;
-  // Nothing in the store depends on it any more; `evidence` says since when and how that is known.
+  // Nothing in the store depends on it any more, nor on any version of it; `evidence` says since when and how
+  // it is known that nothing depends on what was wrapped in this key's time.
   bool may_be_destroyed = false;
   std::optional<Evidence> evidence;
+  std::optional<KeyVersion> version = std::nullopt;  // empty: the KMS did not tell
 };
 
 struct NodeStatus {
@@ -155,6 +166,7 @@ nlohmann::json ToJson(const DesiredNode&);
 nlohmann::json ToJson(const NodeStatus&);
 nlohmann::json ToJson(const CheckReport&);
 nlohmann::json ToJson(const Evidence&);
+nlohmann::json ToJson(const KeyVersion&);
 nlohmann::json ToJson(const Reencryption&);
 
 StatusOr<KeySpec> KeySpecFromJson(const nlohmann::json&);

@@ -102,15 +102,18 @@ TEST_F(CmekTest, ReencryptionAndItsEvidenceAreTold) {
   const wire::Evidence evidence{"2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", 600, 9, 5, 3, 1};
   agent_->Report(id, [&](wire::NodeStatus& status) {
     status.reencryption = wire::Reencryption{"REWRITING", 43.2, 600, 300, 1e6, 40, "t", "", {}};
-    status.keys.push_back({{"AWS_KMS", kKey2, ""}, "DISABLED", "", "", "", true, evidence});
+    status.keys.push_back(
+        {{"AWS_KMS", kKey2, ""}, "DISABLED", "", "", "", true, evidence, wire::KeyVersion{"3", true}});
   });
   const json region = Get(Path(id)).body["region_infos"][0];
   EXPECT_EQ(region["reencryption"]["state"], "REWRITING");
   EXPECT_EQ(region["reencryption"]["percent"], 43.2);
   EXPECT_EQ(region["key_infos"][0]["may_be_destroyed"], false);
   EXPECT_FALSE(region["key_infos"][0].contains("evidence"));
+  EXPECT_FALSE(region["key_infos"][0].contains("version"));
   EXPECT_EQ(region["key_infos"][1]["may_be_destroyed"], true);
   EXPECT_EQ(region["key_infos"][1]["evidence"], wire::ToJson(evidence));
+  EXPECT_EQ(region["key_infos"][1]["version"], (json{{"name", "3"}, {"may_be_destroyed", true}}));
   const std::string metrics = Call(port(), "", "GET", "/metrics").text;
   EXPECT_THAT(metrics, testing::ContainsRegex("keyhold_node_reencrypted_ratio\\{.*\\} 0.432"));
   EXPECT_THAT(metrics, testing::ContainsRegex("keyhold_node_reencryption_bytes_per_second\\{.*\\} 1000000"));

@@ -98,6 +98,10 @@ TEST_F(CliTest, ReencryptionIsToldAsFarAsItIs) {
             {"proof", {{"files", 5}, {"blocks", 604}, {"proved_at", "2026-11-24T10:00:00Z"}}}}),
       HasSubstr("100 %: a scan of 5 files and 604 blocks ended at 2026-11-24 10:00:00Z and found nothing"));
   EXPECT_THAT(Out(), HasSubstr("May be destroyed: yes"));
+  region["key_infos"][0]["may_be_destroyed"] = false;
+  region["key_infos"][0]["version"] = {{"name", "3"}, {"may_be_destroyed", true}};
+  EXPECT_THAT(line(json()), HasSubstr("Version: 3\n"));
+  EXPECT_THAT(Out(), HasSubstr("Version may be destroyed: yes"));
 }
 
 TEST_F(CliTest, UnknownClusterIsOneLineThatNamesTheNextCommand) {

@@ -105,10 +105,91 @@ TEST_F(RetireTest, AKeyThatNobodyKnowsIsNoYes) {
   EXPECT_EQ(Ccloud({"cmek", "retire-check", "demo"}), 2);
 }
 
-TEST_F(RetireTest, VersionsAreNotToldApartAndThatIsSaid) {
+TEST_F(RetireTest, VersionsOfAnAwsKeyLiveAndDieWithTheKey) {
   Regions({Region("us-east-1", {Key(kNew, "ENABLED", false), Key(kOld, "DISABLED", true)})});
   ASSERT_EQ(Ccloud({"cmek", "retire-check", "demo", "--key", kOld, "--version", "3"}), 0);
-  EXPECT_THAT(Out(), HasSubstr("Versions of a key are not told apart"));
+  EXPECT_THAT(Out(), HasSubstr("YES: key " + kOld));
+  EXPECT_THAT(Out(), HasSubstr("The versions of an AWS key live and die with the key"));
+}
+
+// One key of Google's, rotated from version 1 over 2 to 3.
+class RetireVersionTest : public RetireTest {
+ protected:
+  static json Version(const json& key, const std::string& name, bool free) {
+    json info = key;
+    info["spec"]["type"] = "GCP_CLOUD_KMS";
+    info["version"] = {{"name", name}, {"may_be_destroyed", free}};
+    return info;
+  }
+  // Of a time that is over and proved, though its key is in force.
+  static json Past(const std::string& uri, const std::string& name, bool free) {
+    json info = Version(Key(uri, "DISABLED", true), name, free);
+    info["may_be_destroyed"] = false;
+    if (!free) info.erase("evidence");
+    return info;
+  }
+  void Rotated() {
+    Regions({Region("us-east1", {Version(Key(kKey, "ENABLED", false), "3", false), Past(kKey, "2", false),
+                                 Past(kKey, "1", true)})});
+  }
+  int CheckVersion(const std::string& version, const std::string& key = kKey) {
+    return Ccloud({"cmek", "retire-check", "demo", "--key", key, "--version", version});
+  }
+  static inline const std::string kKey = "projects/p/locations/us-east1/keyRings/r/cryptoKeys/k";
+};
+
+TEST_F(RetireVersionTest, EachVersionHasAnAnswerOfItsOwn) {
+  Rotated();
+  ASSERT_EQ(CheckVersion("1"), 0) << Err();
+  EXPECT_THAT(Out(), HasSubstr("YES: version 1 of key " + kKey + " may be destroyed"));
+  EXPECT_THAT(Out(), HasSubstr("a scan of 600 blocks"));
+  EXPECT_EQ(CheckVersion("2"), 1);
+  EXPECT_THAT(Out(), HasSubstr("NO: version 2 of key"));
+  EXPECT_THAT(Out(), HasSubstr("REWRITING, 43.2 %"));
+  EXPECT_EQ(CheckVersion("3"), 1);
+  EXPECT_THAT(Out(), HasSubstr("it wraps the store key now; rotate to a newer version first"));
+  EXPECT_EQ(Check(kKey), 1) << "the key as a whole is in force";
+}
+
+TEST_F(RetireVersionTest, AVersionMayBeNamedAsItsCloudDoes) {
+  Rotated();
+  EXPECT_EQ(CheckVersion(kKey + "/cryptoKeyVersions/1"), 0) << Err();
+  EXPECT_THAT(Out(), HasSubstr("version 1 of key"));
+}
+
+TEST_F(RetireVersionTest, AVersionThatWasNeverUsedIsNoYes) {
+  Rotated();
+  EXPECT_EQ(CheckVersion("9"), 1);
+  EXPECT_THAT(Err(), HasSubstr("never used version 9 of key " + kKey + "; it used 3, 2, 1"));
+  EXPECT_EQ(Out(), "");
+}
+
+TEST_F(RetireVersionTest, WhereNoVersionIsToldAnyMayBeNeeded) {
+  json now = Key(kKey, "ENABLED", false);
+  Regions({Region("us-east1", {now, Past(kKey, "1", true)})});
+  EXPECT_EQ(CheckVersion("1"), 1);
+  EXPECT_THAT(Out(), HasSubstr("it is not known which version wraps the store key now"));
+  json before = Key(kKey, "DISABLED", true);
+  before["may_be_destroyed"] = false;
+  Regions({Region("us-east1", {Version(now, "2", false), before})});
+  EXPECT_EQ(CheckVersion("1"), 1) << "the answer before this one is given once more (fake_api.h)";
+  EXPECT_EQ(CheckVersion("1"), 0) << "whichever it was, its time is over: " << Out();
+  before.erase("evidence");
+  Regions({Region("us-east1", {Version(now, "2", false), before})});
+  EXPECT_EQ(CheckVersion("1"), 0);
+  EXPECT_EQ(CheckVersion("1"), 1);
+}
+
+// A key spec of Azure's may pin a version; the key is the same.
+TEST_F(RetireVersionTest, APinnedVersionOfAnAzureKeyIsOneOfTheKey) {
+  const std::string key = "https://demo.vault.azure.net/keys/cmek", a(32, 'a'), b(32, 'b');
+  Regions({Region("eastus", {Version(Key(key, "ENABLED", false), b, false), Past(key + "/" + a, a, true)})});
+  EXPECT_EQ(CheckVersion(a, key), 0) << Err();
+  EXPECT_EQ(Check(key + "/" + a), 0) << Err();
+  EXPECT_EQ(CheckVersion(b, key), 1);
+  EXPECT_EQ(Check(key), 1);
+  EXPECT_EQ(CheckVersion(b, key + "/" + a), 1);
+  EXPECT_THAT(Err(), HasSubstr("give one of them"));
 }
 
 }  // namespace

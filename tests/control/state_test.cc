@@ -92,6 +92,28 @@ TEST(CmekState, AKeyIsFreeWhenNoNodeOfTheRegionNeedsIt) {
   EXPECT_EQ(CmekOf(view).regions[0].reencryption->percent, 40);
 }
 
+// The same of a version of a key, which is free while others of its key are not.
+TEST(CmekState, AVersionIsFreeWhenNoNodeOfTheRegionNeedsIt) {
+  ClusterView view = Enabled();
+  CarryOut(view, 0, "ENABLED", kKeyA);
+  std::vector<wire::KeyInfo>& keys = view.nodes[0].status.keys;
+  keys[0].version = {"2", false};
+  keys[1].version = {"1", true};
+  const auto is_free = [&] { return CmekOf(view).regions[0].keys[1].version->may_be_destroyed; };
+  EXPECT_TRUE(is_free());
+  view.nodes.push_back(view.nodes[0]);
+  std::vector<wire::KeyInfo>& others = view.nodes[1].status.keys;
+  EXPECT_TRUE(is_free());
+  others[1].version->may_be_destroyed = false;
+  EXPECT_FALSE(is_free());
+  others[1].version.reset();
+  EXPECT_FALSE(is_free()) << "it may be any, and nothing proves that its time is over";
+  others[1].evidence = wire::Evidence{};
+  EXPECT_TRUE(is_free());
+  others[0].version.reset();
+  EXPECT_FALSE(is_free()) << "any may wrap that node's store key";
+}
+
 TEST(CmekState, AFailedEnableIsNotInForce) {
   ClusterView view = Serving();
   Ask(view, 0, CmekKind::kEnable, kKeyA);

@@ -13,7 +13,8 @@ class Format : public Ring {
             absl::FromUnixMicros(1),
             absl::FromUnixMicros(2),
             1,
-            wrapped};
+            wrapped,
+            ""};
   }
   static DataKeyEntry DataKeyOf(DataKeyId id, DataKeyState state) {
     return {id,
@@ -73,6 +74,7 @@ TEST_F(Format, FullestRingFits) {
   full.identity = {std::string(kMaxIdSize, 'c'), std::string(kMaxIdSize, 'r'), std::string(kMaxIdSize, 's')};
   full.keys[0] = Key(std::string(kms::kMaxUriSize, 'u'), std::string(kms::kMaxWrappedSize, 'w'));
   full.keys[0].spec.auth_principal = std::string(kms::kMaxUriSize, 'p');
+  full.keys[0].version = std::string(kms::kMaxKeyVersionSize, 'v');
   KeyEntry past = full.keys[0];
   past.wrapped.clear();
   full.keys.resize(kMaxKeys, past);
@@ -108,6 +110,9 @@ TEST_F(Format, OneBeyondEachLimitIsRefused) {
   contents.keys[0].wrapped = std::string(kms::kMaxWrappedSize + 1, 'w');
   ExpectCorrupt(contents);
   contents = Small();
+  contents.keys[0].version = std::string(kms::kMaxKeyVersionSize + 1, 'v');
+  ExpectCorrupt(contents);
+  contents = Small();
   contents.data_keys[0].wrapped += 'w';
   ExpectCorrupt(contents);
   contents = Small();
@@ -121,6 +126,18 @@ TEST_F(Format, KeepsEveryFieldOfAProof) {
   EXPECT_EQ(read->proofs, Proved().proofs);
   EXPECT_THAT(EncodeBody(Proved()).substr(8, 1), "\2");
   EXPECT_THAT(EncodeBody(Small()).substr(8, 1), "\1") << "as before there were proofs";
+}
+
+TEST_F(Format, KeepsTheVersionsOfKeys) {
+  Contents contents = Proved();
+  contents.keys = {Key("uri", "wrapped"), Key("uri", ""), Key("older", "")};
+  contents.keys[1].version = "3";
+  const auto read = Through(contents);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->keys[0].version, "") << "not told";
+  EXPECT_EQ(read->keys[1].version, "3");
+  EXPECT_EQ(read->proofs, contents.proofs);
+  EXPECT_THAT(EncodeBody(contents).substr(8, 1), "\4");
 }
 
 TEST_F(Format, KeepsTheSeals) {

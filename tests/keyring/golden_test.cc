@@ -1,5 +1,5 @@
-// The format as files: versions 1 to 3 open and are written to the byte; what is broken is refused by its own
-// cause. tests/golden/v1/keyring/, v2/, v3/ and tests/broken/keyring/ hold them. No switch writes them anew:
+// The format as files: versions 1 to 4 open and are written to the byte; what is broken is refused by its own
+// cause. tests/golden/v1/keyring/ to v4/ and tests/broken/keyring/ hold them. No switch writes them anew:
 // what they wrote must stay readable as it is.
 #include "crypto/hash.h"
 #include "keyring/format.h"
@@ -53,6 +53,21 @@ class Golden : public Ring {
     ASSERT_TRUE(seals == 0 || (*ring)->KeyToSeal(seals).ok());
     ASSERT_TRUE((*ring)->DestroyProven(ProofOf(2)).ok());
   }
+  // What that of version 4 holds: the same, by two versions of one key.
+  void MakeVersioned() {
+    testing::FixedRandom random;
+    const Place place{SystemPosix(), dir_.fd(), random, clock_};
+    testing::FakeKms b(testing::FakeKms::kKeyB, random);
+    b.SetVersion("3");
+    const auto ring = KeyRing::Create(place, identity_, b, kBudget);
+    ASSERT_TRUE(ring.ok()) << ring.status();
+    clock_.Advance(absl::Hours(24));
+    b.SetVersion("4");
+    ASSERT_TRUE((*ring)->Rewrap(b, kBudget).ok());
+    clock_.Advance(absl::Hours(24));
+    ASSERT_TRUE((*ring)->KeyToSeal(600).ok());
+    ASSERT_TRUE((*ring)->DestroyProven(ProofOf(2)).ok());
+  }
   std::unique_ptr<KeyRing> ExpectWrittenAndOpen(const std::string& file, uint64_t epoch) {
     const std::string golden = testing::ReadFile(Path(file));
     EXPECT_EQ(crypto::Hex(crypto::AsBytes(testing::ReadFile(dir_.File("keyring")))),
@@ -79,6 +94,16 @@ TEST_F(Golden, Version3IsWrittenToTheByteAndOpens) {
   MakeProven(600);
   const auto ring = ExpectWrittenAndOpen("golden/v3/keyring/keyring", 4);
   ASSERT_NE(ring, nullptr);
+  EXPECT_EQ(ring->GetInfo().data_keys[1].seals, 600U + (1U << 22));
+}
+
+// Version 4: the same under one key, whose versions 3 and 4 wrapped.
+TEST_F(Golden, Version4IsWrittenToTheByteAndOpens) {
+  MakeVersioned();
+  const auto ring = ExpectWrittenAndOpen("golden/v4/keyring/keyring", 4);
+  ASSERT_NE(ring, nullptr);
+  EXPECT_EQ(ring->GetInfo().keys[0].version, "4");
+  EXPECT_EQ(ring->GetInfo().keys[1].version, "3");
   EXPECT_EQ(ring->GetInfo().data_keys[1].seals, 600U + (1U << 22));
 }
 
@@ -169,7 +194,7 @@ TEST_P(BrokenRing, IsRefusedWithItsReason) {
 INSTANTIATE_TEST_SUITE_P(
     Files, BrokenRing,
     ::testing::Values(Broken{"no_magic", Cause::kCorrupt, "does not start as a key ring does"},
-                      Broken{"newer_version", Cause::kFailedPrecondition, "version 4"},
+                      Broken{"newer_version", Cause::kFailedPrecondition, "version 99"},
                       Broken{"unknown_flag", Cause::kFailedPrecondition, "flags"},
                       Broken{"other_size", Cause::kCorrupt, "its size"},
                       Broken{"unknown_key_type", Cause::kFailedPrecondition, "type of key"},
@@ -187,6 +212,10 @@ INSTANTIATE_TEST_SUITE_P(
                       Broken{"destroyed_data_key_with_wrap", Cause::kCorrupt, "size of a wrapped data key"},
                       Broken{"no_proofs", Cause::kCorrupt, "nothing of what its version is for"},
                       Broken{"no_seals", Cause::kCorrupt, "nothing of what its version is for"},
+                      Broken{"no_key_versions", Cause::kCorrupt, "nothing of what its version is for"},
+                      Broken{"key_version_with_blank", Cause::kCorrupt, "a version of a CMEK key"},
+                      Broken{"key_version_too_long", Cause::kCorrupt, "a version of a CMEK key"},
+                      Broken{"key_version_cut_short", Cause::kCorrupt, "do not fill it"},
                       Broken{"seals_beyond_the_limit", Cause::kCorrupt, "beyond what one may seal"},
                       Broken{"seals_cut_short", Cause::kCorrupt, "do not fill it"},
                       Broken{"proof_of_a_key_from_the_future", Cause::kCorrupt, "targets of its proofs"},

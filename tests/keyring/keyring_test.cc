@@ -102,7 +102,9 @@ TEST_F(Ring, ProbeAndOpenRefuseAStoreKeyOfAnotherSize) {
    public:
     explicit Short(const kms::KeySpec& spec) : spec_(spec) {}
     const kms::KeySpec& Spec() const override { return spec_; }
-    StatusOr<std::string> Wrap(crypto::Bytes, const kms::Context&, absl::Duration) override { return "x"; }
+    StatusOr<kms::Wrapped> Wrap(crypto::Bytes, const kms::Context&, absl::Duration) override {
+      return kms::Wrapped{"x", ""};
+    }
     StatusOr<crypto::SecretBytes> Unwrap(crypto::Bytes, const kms::Context&, absl::Duration) override {
       return crypto::SecretBytes(16);
     }
@@ -114,6 +116,20 @@ TEST_F(Ring, ProbeAndOpenRefuseAStoreKeyOfAnotherSize) {
   } short_kms(kms_.Spec());
   EXPECT_EQ(CauseOf(ring->Probe(short_kms, kBudget)), Cause::kKmsCorrupt);
   EXPECT_EQ(CauseOf(Reopen(short_kms).status()), Cause::kKmsCorrupt);
+}
+
+TEST_F(Ring, TellsWhichVersionOfAKeyWrapped) {
+  kms_.SetVersion("7");
+  const auto ring = MakeRing();
+  kms_.SetVersion("8");
+  ASSERT_TRUE(ring->Rewrap(kms_, kBudget).ok());
+  ASSERT_TRUE(ring->Rewrap(next_, kBudget).ok());
+  for (const Info& info : {ring->GetInfo(), (*Reopen(next_))->GetInfo()}) {
+    ASSERT_EQ(info.keys.size(), 3U);
+    EXPECT_EQ(info.keys[0].version, "") << "this KMS tells none";
+    EXPECT_EQ(info.keys[1].version, "8");
+    EXPECT_EQ(info.keys[2].version, "7");
+  }
 }
 
 TEST_F(Ring, RewrapKeepsOldDataReadable) {

@@ -14,7 +14,9 @@ std::string Message(const Status& status) { return std::string(status.message())
 
 class Aws : public Kmss {
  protected:
-  StatusOr<std::string> Wrap(Kms& kms) { return kms.Wrap(crypto::AsBytes(secret_), context_, kBudget); }
+  StatusOr<std::string> Wrap(Kms& kms) {
+    return BytesOf(kms.Wrap(crypto::AsBytes(secret_), context_, kBudget));
+  }
   Status Unwrap(Kms& kms, const std::string& wrapped) {
     return kms.Unwrap(crypto::AsBytes(wrapped), context_, kBudget).status();
   }

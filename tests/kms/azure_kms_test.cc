@@ -35,7 +35,7 @@ class Azure : public ::testing::Test {
   Kms& Key() { return kms_ == nullptr ? Open() : *kms_; }
 
   StatusOr<std::string> Wrap(const std::string& secret = std::string(32, 's')) {
-    return Key().Wrap(crypto::AsBytes(secret), context_, kBudget);
+    return BytesOf(Key().Wrap(crypto::AsBytes(secret), context_, kBudget));
   }
   StatusOr<crypto::SecretBytes> Unwrap(const std::string& wrapped) {
     return Key().Unwrap(crypto::AsBytes(wrapped), context_, kBudget);

@@ -19,7 +19,7 @@ class Conformance : public ::testing::TestWithParam<WorldParam> {
   }
   Kms& Key() { return world_->Key(); }
   StatusOr<std::string> Wrap(const std::string& secret) {
-    return Key().Wrap(crypto::AsBytes(secret), context_, kBudget);
+    return BytesOf(Key().Wrap(crypto::AsBytes(secret), context_, kBudget));
   }
   StatusOr<crypto::SecretBytes> Unwrap(const std::string& wrapped, const Context& context) {
     return Key().Unwrap(crypto::AsBytes(wrapped), context, kBudget);
@@ -126,7 +126,7 @@ class CustomersKey : public ::testing::Test {
   void SetUp() override {
     ASSERT_TRUE(crypto::InitSecretMemory().ok());
     world_ = std::make_unique<LocalCloudWorld>();
-    wrapped_ = *world_->Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
+    wrapped_ = *BytesOf(world_->Key().Wrap(crypto::AsBytes(secret_), context_, kBudget));
   }
   Status Unwrap(absl::Duration budget = kBudget) {
     return world_->Key().Unwrap(crypto::AsBytes(wrapped_), context_, budget).status();
@@ -265,7 +265,7 @@ class CustomersVault : public ::testing::Test {
   void SetUp() override {
     ASSERT_TRUE(crypto::InitSecretMemory().ok());
     world_ = std::make_unique<LocalAzureWorld>();
-    wrapped_ = *world_->Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
+    wrapped_ = *BytesOf(world_->Key().Wrap(crypto::AsBytes(secret_), context_, kBudget));
   }
   Status Unwrap(absl::Duration budget = kBudget) {
     return world_->Key().Unwrap(crypto::AsBytes(wrapped_), context_, budget).status();
@@ -328,9 +328,9 @@ TEST_F(CustomersVault, AccessTakenAwayAndGivenBack) {
 TEST_F(CustomersVault, OldWrapsOpenAfterRotation) {
   Customer("POST", "/keys/cmek/rotate");
   EXPECT_TRUE(Unwrap().ok());
-  const std::string newer = *world_->Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
-  EXPECT_NE(azure::DecodeRecord(crypto::AsBytes(newer))->version,
-            azure::DecodeRecord(crypto::AsBytes(wrapped_))->version);
+  const Wrapped newer = *world_->Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
+  EXPECT_EQ(azure::DecodeRecord(crypto::AsBytes(newer.bytes))->version, newer.version);
+  EXPECT_NE(azure::DecodeRecord(crypto::AsBytes(wrapped_))->version, newer.version);
   EXPECT_TRUE(Check().ok());
 }
 

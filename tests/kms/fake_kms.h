@@ -29,13 +29,20 @@ class FakeKms final : public kms::Kms {
   }
   // Unwraps to something else than was wrapped.
   void AnswerWrongly(bool wrongly) { wrongly_ = wrongly; }
+  // Which version of the key it says that wraps from now on.
+  void SetVersion(const std::string& version) {
+    const std::lock_guard lock(mutex_);
+    version_ = version;
+  }
   int calls() const { return calls_; }
 
   const kms::KeySpec& Spec() const override { return spec_; }
 
-  StatusOr<std::string> Wrap(crypto::Bytes secret, const kms::Context& context, absl::Duration) override {
+  StatusOr<kms::Wrapped> Wrap(crypto::Bytes secret, const kms::Context& context, absl::Duration) override {
     KEYHOLD_RETURN_IF_ERROR(Called());
-    return crypto::SealBox(crypto::AsBytes(key_), random_, crypto::AsBytes(Data(context)), secret);
+    const std::lock_guard lock(mutex_);
+    return kms::Wrapped{
+        crypto::SealBox(crypto::AsBytes(key_), random_, crypto::AsBytes(Data(context)), secret), version_};
   }
   StatusOr<crypto::SecretBytes> Unwrap(crypto::Bytes wrapped, const kms::Context& context,
                                        absl::Duration) override {
@@ -73,7 +80,8 @@ class FakeKms final : public kms::Kms {
   const std::string key_;
   crypto::Random& random_;
   std::mutex mutex_;
-  Status failure_;  // guarded by mutex_
+  Status failure_;       // guarded by mutex_
+  std::string version_;  // guarded by mutex_
   std::atomic<int> calls_ = 0;
   std::atomic<bool> wrongly_ = false;
 };

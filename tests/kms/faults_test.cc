@@ -33,7 +33,7 @@ class Faults : public ::testing::TestWithParam<CloudParam> {
   void SetUp() override {
     ASSERT_TRUE(crypto::InitSecretMemory().ok());
     world_ = GetParam().make();
-    wrapped_ = *Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
+    wrapped_ = *BytesOf(Key().Wrap(crypto::AsBytes(secret_), context_, kBudget));
   }
 
   // One row. `held` says whether the client did what it should.

@@ -13,6 +13,11 @@ namespace keyhold::kms {
 
 inline constexpr absl::Duration kBudget = absl::Seconds(30);
 
+inline StatusOr<std::string> BytesOf(StatusOr<Wrapped> wrapped) {
+  if (!wrapped.ok()) return wrapped.status();
+  return std::move(wrapped->bytes);
+}
+
 // Waiting takes no time but the clock's.
 class ClockSleeper final : public Sleeper {
  public:

@@ -77,8 +77,9 @@ inline void UseKey(kms::Kms& key, const FuzzAnswer& answer) {
   const crypto::Bytes secret = crypto::AsBytes("0123456789abcdef0123456789abcdef");
   const auto wrapped = key.Wrap(secret, context, kShort);
   CheckConclusion(wrapped.status(), answer);
-  if (wrapped.ok() && (wrapped->empty() || wrapped->size() > kms::kMaxWrappedSize)) std::abort();
-  const auto opened = key.Unwrap(wrapped.ok() ? crypto::AsBytes(*wrapped) : secret, context, kShort);
+  if (wrapped.ok() && (wrapped->bytes.empty() || wrapped->bytes.size() > kms::kMaxWrappedSize)) std::abort();
+  if (wrapped.ok() && wrapped->version.size() > kms::kMaxKeyVersionSize) std::abort();
+  const auto opened = key.Unwrap(wrapped.ok() ? crypto::AsBytes(wrapped->bytes) : secret, context, kShort);
   CheckConclusion(opened.status(), answer);
   if (opened.ok() && (opened->empty() || opened->size() > kms::kMaxSecretSize)) std::abort();
   const auto description = key.Describe(kShort);

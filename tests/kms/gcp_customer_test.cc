@@ -12,7 +12,13 @@ using ::testing::HasSubstr;
 
 class GcpCustomersKey : public ::testing::Test {
  protected:
-  void SetUp() override { wrapped_ = *world_.Key().Wrap(crypto::AsBytes(secret_), context_, kBudget); }
+  void SetUp() override { EXPECT_EQ(Wrap(), "1"); }
+  // The version that did it.
+  std::string Wrap() {
+    const Wrapped wrapped = *world_.Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
+    wrapped_ = wrapped.bytes;
+    return wrapped.version;
+  }
   Status Unwrap(absl::Duration budget = kBudget) {
     return world_.Key().Unwrap(crypto::AsBytes(wrapped_), context_, budget).status();
   }
@@ -73,7 +79,7 @@ TEST_F(GcpCustomersKey, OldWrapsOpenAfterRotation) {
   world_.Post(world_.key() + "/cryptoKeyVersions", localcloud::Json::object());
   world_.Post(world_.key() + ":updatePrimaryVersion", {{"cryptoKeyVersionId", "2"}});
   EXPECT_TRUE(Unwrap().ok());
-  wrapped_ = *world_.Key().Wrap(crypto::AsBytes(secret_), context_, kBudget);
+  EXPECT_EQ(Wrap(), "2");
   world_.SetState("DISABLED");
   EXPECT_TRUE(Unwrap().ok()) << "the new version wrapped it";
 }

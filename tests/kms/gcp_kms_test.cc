@@ -56,7 +56,7 @@ class Gcp : public ::testing::Test {
   }
 
   StatusOr<std::string> Wrap(Kms& kms, absl::Duration budget = kBudget) {
-    return kms.Wrap(crypto::AsBytes(secret_), context_, budget);
+    return BytesOf(kms.Wrap(crypto::AsBytes(secret_), context_, budget));
   }
   StatusOr<crypto::SecretBytes> Unwrap(Kms& kms, const std::string& wrapped) {
     return kms.Unwrap(crypto::AsBytes(wrapped), context_, kBudget);

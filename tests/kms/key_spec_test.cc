@@ -137,6 +137,18 @@ TEST(KeySpec, RegionIsTheKeysOwn) {
   EXPECT_TRUE(CheckRegion(NullKmsSpec(), "eu-west-1").ok());
 }
 
+TEST(KeySpec, AnAzureKeyIsTheSameInAnyVersion) {
+  const std::string key = "https://demo.vault.azure.net/keys/cmek";
+  EXPECT_TRUE(IsSameKey(key, key));
+  EXPECT_TRUE(IsSameKey(key, key + "/" + std::string(32, 'a')));
+  EXPECT_TRUE(IsSameKey(key + "/" + std::string(32, 'b'), key + "/" + std::string(32, 'a')));
+  EXPECT_TRUE(IsSameKey(key, "https://demo.vault.azure.net/keys/CMEK")) << "names have no case there";
+  EXPECT_FALSE(IsSameKey(key, key + "2"));
+  EXPECT_FALSE(IsSameKey(key, "https://other.vault.azure.net/keys/cmek"));
+  EXPECT_FALSE(IsSameKey("projects/p/k", "projects/p/K"));
+  EXPECT_TRUE(IsSameKey("", ""));
+}
+
 TEST(Arn, HostsComeFromATable) {
   EXPECT_EQ(aws::ServiceHost("kms", "aws", "us-east-1"), "kms.us-east-1.amazonaws.com");
   EXPECT_EQ(aws::ServiceHost("sts", "aws-cn", "cn-north-1"), "sts.cn-north-1.amazonaws.com.cn");

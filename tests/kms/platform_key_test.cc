@@ -25,7 +25,7 @@ TEST_F(PlatformKey, IsMadeOnceAndPrivate) {
   const auto second = OpenKey(IfMissing::kCreate);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(testing::ReadFile(path_), content);
-  EXPECT_EQ((*second)->Unwrap(crypto::AsBytes(*wrapped), context_, kBudget)->ExposeText(), secret_);
+  EXPECT_EQ((*second)->Unwrap(crypto::AsBytes(wrapped->bytes), context_, kBudget)->ExposeText(), secret_);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_.path()), {}), 1)
       << "no scratch file is left";
 }

@@ -153,6 +153,29 @@ TEST_F(ReencryptingTest, AKeyThatIsInForceAgainMayNotBeDestroyed) {
   EXPECT_THAT(keys[2].user_message, HasSubstr("keep it enabled"));
 }
 
+TEST_F(ReencryptingTest, AVersionIsFreeBeforeItsKeyIs) {
+  next_.SetVersion("1");
+  ASSERT_TRUE(ring_->Rewrap(next_, kBudget).ok());
+  next_.SetVersion("2");
+  ASSERT_TRUE(ring_->Rewrap(next_, kBudget).ok());
+  EXPECT_EQ(KeysOf(ring_->GetInfo())[1].version, (wire::KeyVersion{"1", false})) << "it guards data";
+  EXPECT_EQ(Finish(fast_).now->state, "DONE");
+  const auto keys = KeysOf(ring_->GetInfo());
+  ASSERT_EQ(keys.size(), 3U);
+  EXPECT_EQ(keys[0].version, (wire::KeyVersion{"2", false})) << "it wraps the store key";
+  EXPECT_EQ(keys[1].version, (wire::KeyVersion{"1", true}));
+  EXPECT_FALSE(keys[1].may_be_destroyed) << "its key is in force";
+  EXPECT_FALSE(keys[2].version.has_value()) << "its KMS tells none";
+  next_.SetVersion("1");
+  ASSERT_TRUE(ring_->Rewrap(next_, kBudget).ok());
+  EXPECT_EQ(KeysOf(ring_->GetInfo())[2].version, (wire::KeyVersion{"1", false})) << "it is in force again";
+  next_.SetVersion("");
+  ASSERT_TRUE(ring_->Rewrap(next_, kBudget).ok());
+  EXPECT_EQ(Finish(fast_).now->state, "DONE");
+  EXPECT_EQ(KeysOf(ring_->GetInfo())[1].version, (wire::KeyVersion{"1", false}))
+      << "what wraps the store key now may be it";
+}
+
 TEST_F(ReencryptingTest, ANewerKeyInTheMiddleIsWhereEverythingGoes) {
   ASSERT_TRUE(ring_->Rewrap(next_, kBudget).ok());
   const std::string first = Next(slow_).now->started_at;

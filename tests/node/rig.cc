@@ -44,9 +44,10 @@ class Scripted final : public kms::Kms {
 
   const kms::KeySpec& Spec() const override { return spec_; }
 
-  StatusOr<std::string> Wrap(crypto::Bytes secret, const kms::Context& context, absl::Duration) override {
+  StatusOr<kms::Wrapped> Wrap(crypto::Bytes secret, const kms::Context& context, absl::Duration) override {
     KEYHOLD_RETURN_IF_ERROR(Answered());
-    return crypto::SealBox(bytes_, crypto::SystemRandom(), crypto::AsBytes(Text(context)), secret);
+    return kms::Wrapped{
+        crypto::SealBox(bytes_, crypto::SystemRandom(), crypto::AsBytes(Text(context)), secret), ""};
   }
 
   StatusOr<crypto::SecretBytes> Unwrap(crypto::Bytes wrapped, const kms::Context& context,

@@ -30,8 +30,9 @@ TEST(Wire, StatusSurvivesTheRoundTrip) {
   status.state = NodeState::kLocked;
   status.lock = Trouble{"KMS_DISABLED", "the key is disabled", "2026-01-01T00:00:00Z"};
   const Evidence evidence{"t1", "t3", 600, 9, 5, 3, 1};
-  status.keys = {{{"AWS_KMS", "arn:x", ""}, "ENABLED", "", "t1", "t2", false, {}},
-                 {{"AWS_KMS", "arn:y", ""}, "DISABLED", "", "t1", "t2", true, evidence}};
+  status.keys = {
+      {{"AWS_KMS", "arn:x", ""}, "ENABLED", "", "t1", "t2", false, {}},
+      {{"AWS_KMS", "arn:y", ""}, "DISABLED", "", "t1", "t2", true, evidence, KeyVersion{"3", true}}};
   status.reencryption = Reencryption{"DONE", 100, 600, 600, 1e6, 0, "t1", "", evidence};
   const auto back = NodeStatusFromJson(json::parse(ToJson(status).dump()));
   ASSERT_TRUE(back.ok()) << back.status();
@@ -39,7 +40,9 @@ TEST(Wire, StatusSurvivesTheRoundTrip) {
   EXPECT_EQ(back->lock, status.lock);
   EXPECT_EQ(back->reencryption, status.reencryption);
   EXPECT_EQ(back->keys[1].evidence, evidence);
+  EXPECT_EQ(back->keys[1].version, (KeyVersion{"3", true}));
   EXPECT_FALSE(back->keys[0].evidence.has_value());
+  EXPECT_FALSE(back->keys[0].version.has_value());
   EXPECT_FALSE(back->warning.has_value());
 }
 

@@ -52,7 +52,7 @@ class AwsKms final : public Kms {
 
   const KeySpec& Spec() const override { return spec_; }
 
-  StatusOr<std::string> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) override {
+  StatusOr<Wrapped> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) override {
     if (secret.empty() || secret.size() > kMaxSecretSize) {
       return Error(Cause::kInvalidArgument, "a secret to wrap has 1 to 4096 bytes");
     }
@@ -60,7 +60,8 @@ class AwsKms final : public Kms {
     KEYHOLD_ASSIGN_OR_RETURN(
         const SecretJson answer,
         Call("Encrypt", WithMember(request, "Plaintext", EncodeBase64(secret).Expose()), budget));
-    return Ciphertext(answer);
+    KEYHOLD_ASSIGN_OR_RETURN(std::string blob, Ciphertext(answer));
+    return Wrapped{std::move(blob), ""};  // an answer of Encrypt names no key material
   }
 
   StatusOr<crypto::SecretBytes> Unwrap(crypto::Bytes wrapped, const Context& context,
@@ -201,7 +202,8 @@ class AwsKms final : public Kms {
 
   Status CheckWrap(const crypto::SecretBytes& secret, const Context& context, std::string& wrapped,
                    absl::Duration budget) {
-    KEYHOLD_ASSIGN_OR_RETURN(wrapped, Wrap(secret.Expose(), context, budget));
+    KEYHOLD_ASSIGN_OR_RETURN(Wrapped made, Wrap(secret.Expose(), context, budget));
+    wrapped = std::move(made.bytes);
     return OkStatus();
   }
 

@@ -73,7 +73,7 @@ class AzureKms final : public Kms {
 
   const KeySpec& Spec() const override { return spec_; }
 
-  StatusOr<std::string> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) override {
+  StatusOr<Wrapped> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) override {
     if (secret.empty() || secret.size() > kMaxWrappable) {
       return Error(Cause::kInvalidArgument,
                    absl::StrCat("a secret to wrap by Azure Key Vault has 1 to ", kMaxWrappable, " bytes"));
@@ -86,7 +86,7 @@ class AzureKms final : public Kms {
     KEYHOLD_ASSIGN_OR_RETURN(record.version, VersionIn(answer));
     std::string encoded = EncodeRecord(record);
     KEYHOLD_RETURN_IF_ERROR(DecodeRecord(crypto::AsBytes(encoded)).status());
-    return encoded;
+    return Wrapped{std::move(encoded), std::move(record.version)};
   }
 
   StatusOr<crypto::SecretBytes> Unwrap(crypto::Bytes wrapped, const Context& context,
@@ -125,7 +125,8 @@ class AzureKms final : public Kms {
     const crypto::SecretBytes secret = tools_.random.Secret(kCheckSecretSize);
     std::string wrapped;
     check.Step("wrapKey", [&](absl::Duration left) -> Status {
-      KEYHOLD_ASSIGN_OR_RETURN(wrapped, Wrap(secret.Expose(), context, left));
+      KEYHOLD_ASSIGN_OR_RETURN(Wrapped made, Wrap(secret.Expose(), context, left));
+      wrapped = std::move(made.bytes);
       return OkStatus();
     });
     check.Step("unwrapKey", [&](absl::Duration left) { return CheckUnwrap(secret, wrapped, context, left); });

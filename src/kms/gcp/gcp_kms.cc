@@ -63,7 +63,7 @@ class GcpKms final : public Kms {
 
   const KeySpec& Spec() const override { return spec_; }
 
-  StatusOr<std::string> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) override {
+  StatusOr<Wrapped> Wrap(crypto::Bytes secret, const Context& context, absl::Duration budget) override {
     if (secret.empty() || secret.size() > kMaxSecretSize) {
       return Error(Cause::kInvalidArgument, "a secret to wrap has 1 to 4096 bytes");
     }
@@ -150,7 +150,7 @@ class GcpKms final : public Kms {
                     member, " --role roles/cloudkms.cryptoKeyEncrypterDecrypter"})};
   }
 
-  StatusOr<std::string> Ciphertext(const SecretJson& answer) {
+  StatusOr<Wrapped> Ciphertext(const SecretJson& answer) {
     std::string version;
     if (!IsVersionOf(FieldText(answer, "name"), spec_.uri, &version)) {
       return Unverified(StrCat({"speaks of the key version ", Quoted(FieldText(answer, "name"))}));
@@ -165,7 +165,7 @@ class GcpKms final : public Kms {
       return Unverified("has a wrapped key of impossible size");
     if (!HasCrc(answer, "ciphertextCrc32c", blob.Expose())) return Unverified("has a wrong ciphertextCrc32c");
     spdlog::info("{} wrapped by its primary version {}", spec_.uri, version);
-    return std::string(blob.ExposeText());
+    return Wrapped{std::string(blob.ExposeText()), std::move(version)};
   }
 
   StatusOr<crypto::SecretBytes> Plaintext(const SecretJson& answer) {
@@ -220,7 +220,8 @@ class GcpKms final : public Kms {
 
   Status CheckWrap(const crypto::SecretBytes& secret, const Context& context, std::string& wrapped,
                    absl::Duration budget) {
-    KEYHOLD_ASSIGN_OR_RETURN(wrapped, Wrap(secret.Expose(), context, budget));
+    KEYHOLD_ASSIGN_OR_RETURN(Wrapped made, Wrap(secret.Expose(), context, budget));
+    wrapped = std::move(made.bytes);
     return OkStatus();
   }
 
