@@ -25,6 +25,11 @@ StatusOr<Reply> ActOnCmek(Services&, const Request&);
 StatusOr<Reply> CheckCmek(Services&, const Request&);
 StatusOr<Reply> PutCmekPolicy(Services&, const Request&);
 
+// recovery_handlers.cc
+StatusOr<Reply> GetCmekRecovery(Services&, const Request&);
+StatusOr<Reply> PutCmekRecovery(Services&, const Request&);
+StatusOr<Reply> DeleteCmekRecovery(Services&, const Request&);
+
 // access_handlers.cc
 StatusOr<Reply> ListSqlUsers(Services&, const Request&);
 StatusOr<Reply> CreateSqlUser(Services&, const Request&);

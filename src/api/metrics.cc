@@ -68,6 +68,17 @@ void Reencryptions(const std::vector<control::ClusterView>& views, const Reencry
   }
 }
 
+void Recoveries(const std::vector<control::ClusterView>& views, GaugeFamily& used) {
+  for (const auto& view : views) {
+    for (const control::Node& node : view.nodes) {
+      const auto& recovery = node.status.recovery;
+      if (!recovery) continue;
+      used.Add({{"cluster_id", view.cluster.id}, {"node_id", node.id}})
+          .Set(recovery->used_at.empty() ? 0 : 1);
+    }
+  }
+}
+
 }  // namespace
 
 StatusOr<Reply> GetHealth(Services& services, const Request&) {
@@ -91,6 +102,8 @@ StatusOr<Reply> GetMetrics(Services& services, const Request&) {
                               "What re-encryption reads and writes; 0 while there is none"),
                         Gauge(registry, "keyhold_node_reencryption_failed",
                               "1 while re-encryption has failed and waits to be tried again")});
+  Recoveries(views, Gauge(registry, "keyhold_node_recovery_used",
+                          "1 where a recovery key has opened the node's store without its KMS"));
   return Reply{200, "text/plain; version=0.0.4", prometheus::TextSerializer().Serialize(registry.Collect())};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_split.h"
+#include "control/recovery.h"
 #include "control/roles.h"
 
 namespace keyhold::api {
@@ -141,9 +142,28 @@ json CmekJson(const Services& services, const control::ClusterView& view) {
   const control::CmekInfo info = control::CmekOf(view);
   return {{"status", info.status},
           {"region_infos", RegionInfos(info)},
+          {"recovery", RecoveryJson(view)},
           {"policy",
            {{"unreachable", UnreachableText(services.fleet.GraceOf(view.cluster))},
             {"is_default", !view.cluster.unreachable_grace.has_value()}}}};
+}
+
+json RecoveryJson(const control::ClusterView& view) {
+  json out = {{"regions", json::array()}};
+  for (const control::RegionRecovery& region : control::RecoveryOf(view)) {
+    out["regions"].push_back({{"region", region.region}, {"in_force", region.in_force}});
+    json& told = out["regions"].back();
+    if (!region.sealed_to.empty()) told["sealed_to"] = region.sealed_to;
+    if (!region.used_at.empty()) told["used_at"] = region.used_at;
+  }
+  if (const auto& key = view.cluster.recovery) {
+    out["key"] = {{"id", key->key_id},
+                  {"public_key", key->public_key},
+                  {"threshold", key->threshold},
+                  {"shares", key->shares},
+                  {"created_at", Rfc3339(key->created_at)}};
+  }
+  return out;
 }
 
 json AllowlistEntryJson(const control::AllowlistEntry& entry) {

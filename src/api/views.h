@@ -17,6 +17,9 @@ nlohmann::json ClusterJson(const Services& services, const control::ClusterView&
 // CMEKClusterInfo, and "policy".
 nlohmann::json CmekJson(const Services& services, const control::ClusterView& view);
 
+// Keyhold's own: the recovery key, and how far each region has taken it up.
+nlohmann::json RecoveryJson(const control::ClusterView& view);
+
 // "serve:15m", or "lock" for zero: what nodes do while their KMS does not answer.
 std::string UnreachableText(absl::Duration grace);
 

@@ -12,6 +12,7 @@
 #include "app/services.h"
 #include "app/start.h"
 #include "app/store_commands.h"
+#include "app/store_recover.h"
 #include "base/environment.h"
 
 extern char** environ;
@@ -328,7 +329,7 @@ constexpr StoreCommand kStoreCommands[] = {
     {"ls", "A directory's entries", RunStoreList, true, false},
     {"du", "Sizes of files, summed", RunStoreUsage, true, false}};
 
-void AddStore(CLI::App& app, StoreCommandOptions& options, Action& action) {
+CLI::App* AddStore(CLI::App& app, StoreCommandOptions& options, Action& action) {
   CLI::App* store = app.add_subcommand("store", "A store alone, while it is not mounted");
   store->require_subcommand(1);
   for (const StoreCommand& entry : kStoreCommands) {
@@ -352,6 +353,30 @@ void AddStore(CLI::App& app, StoreCommandOptions& options, Action& action) {
       action = [&options, run] { return run(options); };
     });
   }
+  return store;
+}
+
+void AddStoreRecover(CLI::App& store, StoreRecoverOptions& options, Action& action) {
+  CLI::App* command = store.add_subcommand(
+      "recover", "Open a store by its recovery key when its KMS is lost, and wrap it under another CMEK key");
+  command
+      ->add_option("DIR", options.dir,
+                   "The store's directory, or a node's (DIR/nodes/ID), which is not serving")
+      ->required();
+  command->add_option("--recovery-file", options.recovery_file, "The recovery file")->required();
+  command->add_option("--share", options.shares, "A share's file; once for each")
+      ->required()
+      ->allow_extra_args(false);
+  command->add_option("--cmek-key-spec", options.key_spec, "The new key: a key spec, or @FILE with one")
+      ->required();
+  command->add_flag("--json", options.json, "JSON");
+  command->footer(
+      "Example: keyhold store recover DIR/nodes/ID --recovery-file demo.recovery --share maya.share "
+      "--share ines.share --cmek-key-spec @new-key.json");
+  command->callback([&] {
+    options.environment = NodeEnvironment(ReadEnvironment(environ));
+    action = [&] { return RunStoreRecover(options); };
+  });
 }
 
 int Main(int argc, char** argv) {
@@ -368,6 +393,7 @@ int Main(int argc, char** argv) {
   StoreMountOptions mount;
   std::string mountpoint;
   StoreCommandOptions store;
+  StoreRecoverOptions recover;
   AddStart(app, start, action);
   AddStop(app, stop_dir, action);
   AddLocalCloud(app, cloud, action);
@@ -376,7 +402,7 @@ int Main(int argc, char** argv) {
   AddNode(app, node, action);
   AddMount(app, mount, action);
   AddUmount(app, mountpoint, action);
-  AddStore(app, store, action);
+  AddStoreRecover(*AddStore(app, store, action), recover, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

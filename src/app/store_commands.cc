@@ -64,6 +64,7 @@ json ToJson(const keyring::Info& info) {
   json keys = json::array();
   for (const keyring::KeyRecord& record : info.keys) {
     keys.push_back({{"uri", record.spec.uri},
+                    {"version", record.version},
                     {"active", record.active},
                     {"guards_data", record.guards_data},
                     {"created_at", absl::FormatTime(record.created_at, absl::UTCTimeZone())}});
@@ -75,11 +76,14 @@ json ToJson(const keyring::Info& info) {
                          {"seals", record.seals},
                          {"created_at", absl::FormatTime(record.created_at, absl::UTCTimeZone())}});
   }
-  return {{"store_id", info.identity.store_id},
-          {"region", info.identity.region},
-          {"epoch", info.epoch},
-          {"cmek_keys", keys},
-          {"data_keys", data_keys}};
+  json out = {{"store_id", info.identity.store_id},
+              {"region", info.identity.region},
+              {"epoch", info.epoch},
+              {"cmek_keys", keys},
+              {"data_keys", data_keys}};
+  if (info.recovery) out["recovery_key_id"] = info.recovery->key_id;
+  if (info.recovered_at) out["recovered_at"] = absl::FormatTime(*info.recovered_at, absl::UTCTimeZone());
+  return out;
 }
 
 json ToJson(const store::Census& census) {
@@ -103,6 +107,11 @@ void Print(const StoreCommandOptions& options, const keyring::Info& info) {
                 record.active        ? " (active)"
                 : record.guards_data ? " (guards data that is not yet re-encrypted)"
                                      : " (no longer needed)");
+  }
+  if (info.recovery) std::printf("recovery   by key %s\n", info.recovery->key_id.c_str());
+  if (info.recovered_at) {
+    std::printf("recovered  at %s, without its KMS\n",
+                absl::FormatTime(*info.recovered_at, absl::UTCTimeZone()).c_str());
   }
   for (const keyring::DataKeyRecord& record : info.data_keys) {
     std::printf("data key   %u, %s\n", record.id, StateOf(record.state));

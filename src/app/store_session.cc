@@ -20,12 +20,6 @@ namespace {
 constexpr char kMountCluster[] = "keyhold-mount";  // what a store alone is bound to, in place of a cluster
 constexpr absl::Duration kKmsBudget = absl::Seconds(20);
 
-StatusOr<kms::KeySpec> SpecFrom(const std::string& text) {
-  if (!absl::StartsWith(text, "@")) return kms::ParseKeySpec(text);
-  KEYHOLD_ASSIGN_OR_RETURN(const std::string content, ReadFile(text.substr(1)));
-  return kms::ParseKeySpec(content);
-}
-
 StatusOr<int> OpenDir(const std::string& path, Missing missing) {
   if (missing == Missing::kMake && mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return ErrnoError(errno, path);
@@ -63,6 +57,12 @@ StatusOr<std::unique_ptr<keyring::KeyRing>> OpenRing(const keyring::Place& place
 
 }  // namespace
 
+StatusOr<kms::KeySpec> KeySpecFrom(const std::string& text) {
+  if (!absl::StartsWith(text, "@")) return kms::ParseKeySpec(text);
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string content, ReadFile(text.substr(1)));
+  return kms::ParseKeySpec(content);
+}
+
 StoreSession::StoreSession() : counter_(SystemClock()) {}
 
 StoreSession::~StoreSession() {
@@ -77,7 +77,7 @@ StatusOr<std::unique_ptr<StoreSession>> StoreSession::Open(const std::string& di
                                                            Missing missing) {
   std::unique_ptr<StoreSession> session(new StoreSession);
   KEYHOLD_RETURN_IF_ERROR(crypto::InitSecretMemory());
-  KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, SpecFrom(key_spec));
+  KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, KeySpecFrom(key_spec));
   KEYHOLD_ASSIGN_OR_RETURN(session->provider_,
                            kms::NewProvider({environment, "", kMountCluster, SystemPosix(), SystemClock(),
                                              crypto::SystemRandom(), kms::SystemSleeper()}));

@@ -14,6 +14,9 @@ namespace keyhold::app {
 
 enum class Missing { kMake, kRefuse };  // what to do where there is no store yet
 
+// `text` is a key spec, or @FILE with one.
+StatusOr<kms::KeySpec> KeySpecFrom(const std::string& text);
+
 class StoreSession {
  public:
   // Opens the key ring of the store in `dir` with `key_spec` (a key spec, or @FILE with one), or makes it in

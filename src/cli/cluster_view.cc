@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/cmek.h"
+#include "cli/recovery_view.h"
 #include "cli/reencryption_view.h"
 #include "cli/session.h"
 
@@ -80,6 +81,9 @@ void PrintKeys(Output& output, const json& cluster) {
   const json cmek = cluster.value("cmek_config", json::object());
   output.Field("cmek status", Text(cmek, "status"));
   if (cmek.contains("policy")) output.Field("kms unreachable", UnreachableText(cmek));
+  for (const std::string& line : RecoveryLines(cmek.value("recovery", json()))) {
+    output.Field("recovery key", line);
+  }
   const json spec = cmek.value("key_spec", json());
   if (!spec.is_object()) return;
   output.Field("cmek key", Text(spec, "uri"));
@@ -119,6 +123,11 @@ std::string NextStep(const std::string& cause, const std::string& name, const st
                         " --cmek-key-spec SPEC brings it back with a usable key");
   if (cause == "KMS_UNREACHABLE" || cause == "KMS_THROTTLED") return "see that the KMS answers" + returns;
   if (cause == "KMS_BAD_CREDENTIALS") return "give the platform valid credentials for the KMS" + returns;
+  if (cause == "RECOVERY_USED") {
+    return absl::StrCat("make another recovery key (ccloud cluster cmek recovery create ", name,
+                        " --replace ...), or delete it (ccloud cluster cmek recovery delete ", name,
+                        "); then rotate: ccloud cluster cmek rotate ", name);
+  }
   return absl::StrCat("see the node's log; ccloud audit list shows what was done to ", name);
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cli/recovery_view.h"
 #include "cli/reencryption_view.h"
 
 namespace keyhold::cli {
@@ -114,6 +115,9 @@ void PrintCmek(Output& output, const std::string& cluster_name, const json& info
   output.Line("Cluster: " + cluster_name);
   output.Line("CMEK Status: " + Text(info, "status"));
   if (info.contains("policy")) output.Line("KMS Unreachable: " + UnreachableText(info));
+  for (const std::string& line : RecoveryLines(info.value("recovery", json()))) {
+    output.Line("Recovery Key: " + line);
+  }
   const json regions = info.value("region_infos", json::array());
   if (regions.empty()) return;
   output.Line("");

@@ -23,23 +23,6 @@ namespace {
 
 using nlohmann::json;
 
-Status CheckPlan(const Cluster& cluster) {
-  if (cluster.plan != Plan::kAdvanced) {
-    return Error(Cause::kFailedPrecondition,
-                 absl::StrCat("CMEK needs the ADVANCED plan with the Advanced Security Add-on, and cluster ",
-                              cluster.name, " has plan ", std::string(PlanName(cluster.plan)),
-                              ". Upgrade it and turn the add-on on: ccloud cluster update ", cluster.name,
-                              " --plan ADVANCED --advanced-security-add-on"));
-  }
-  if (!cluster.add_on) {
-    return Error(Cause::kFailedPrecondition,
-                 absl::StrCat("CMEK needs the Advanced Security Add-on, which cluster ", cluster.name,
-                              " does not have. Turn it on: ccloud cluster update ", cluster.name,
-                              " --advanced-security-add-on"));
-  }
-  return OkStatus();
-}
-
 Status CheckLifecycle(const Cluster& cluster) {
   if (cluster.lifecycle == Lifecycle::kCreated) return OkStatus();
   if (cluster.lifecycle == Lifecycle::kCreating) {
@@ -85,10 +68,13 @@ Status CheckMayMove(const ClusterView& view, const std::vector<CmekRegionSpec>& 
   for (const CmekRegionSpec& spec : specs) {
     const auto lock = LockOfRegion(view, spec.region);
     if (!lock || lock->cause == "REVOKED") continue;
-    return Error(Cause::kFailedPrecondition,
-                 absl::StrCat("cluster ", view.cluster.name, " is LOCKED in ", spec.region,
-                              ", and its old key is needed to move to another; restore that one first: ",
-                              lock->message));
+    return Error(
+        Cause::kFailedPrecondition,
+        absl::StrCat(
+            "cluster ", view.cluster.name, " is LOCKED in ", spec.region,
+            ", and its old key is needed to move to another; restore that one first",
+            view.cluster.recovery ? ", or open the store by its recovery key (keyhold store recover)" : "",
+            ": ", lock->message));
   }
   return OkStatus();
 }
@@ -247,6 +233,23 @@ void StoreOperation(Tables& tables, ClusterView& view, CmekKind kind, absl::Time
 }
 
 }  // namespace
+
+Status CheckPlan(const Cluster& cluster) {
+  if (cluster.plan != Plan::kAdvanced) {
+    return Error(Cause::kFailedPrecondition,
+                 absl::StrCat("CMEK needs the ADVANCED plan with the Advanced Security Add-on, and cluster ",
+                              cluster.name, " has plan ", std::string(PlanName(cluster.plan)),
+                              ". Upgrade it and turn the add-on on: ccloud cluster update ", cluster.name,
+                              " --plan ADVANCED --advanced-security-add-on"));
+  }
+  if (!cluster.add_on) {
+    return Error(Cause::kFailedPrecondition,
+                 absl::StrCat("CMEK needs the Advanced Security Add-on, which cluster ", cluster.name,
+                              " does not have. Turn it on: ccloud cluster update ", cluster.name,
+                              " --advanced-security-add-on"));
+  }
+  return OkStatus();
+}
 
 StatusOr<ClusterView> Cmek::Enable(const Caller& caller, const std::string& id,
                                    const std::vector<CmekRegionSpec>& specs) {

@@ -60,6 +60,12 @@ class Cmek {
   StatusOr<ClusterView> SetGrace(const Caller& caller, const std::string& id,
                                  std::optional<absl::Duration> grace);
 
+  // The key that the store keys of the cluster are sealed to besides, in the place of another; nothing: no
+  // key any more. `created_at` and `key_id` are set here. Nodes that are open take it up at once, others when
+  // they open. kInvalidArgument: no RSA public key, or an impossible threshold.
+  StatusOr<ClusterView> SetRecoveryKey(const Caller& caller, const std::string& id,
+                                       std::optional<RecoveryKey> key);
+
   // Locks the cluster until the next Rotate(). OK again on a cluster that is revoked.
   StatusOr<ClusterView> Revoke(const Caller& caller, const std::string& id);
 
@@ -73,6 +79,9 @@ class Cmek {
   Core& core_;
   Fleet& fleet_;
 };
+
+// kFailedPrecondition, with the way to get them, unless plan and add-on allow CMEK.
+Status CheckPlan(const Cluster& cluster);
 
 // For a cluster that is to get the regions `added`: their key specs, checked as above. Where CMEK is in
 // force, each needs one; where it is not, or for another region, a key is kInvalidArgument. The cluster must

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "control/recovery.h"
 #include "control/state.h"
 #include "crypto/hash.h"
 
@@ -113,6 +114,7 @@ Status Fleet::PutStatus(const std::string& node_id, const wire::NodeStatus& stat
     wire::NodeStatus kept = status;
     kept.key_ring_epoch = std::max(kept.key_ring_epoch, node->status.key_ring_epoch);
     kept.store_generation = std::max(kept.store_generation, node->status.store_generation);
+    NoteRecovery(tables, core_, *node, kept);
     tables.nodes.SetStatus(node_id, kept, now);
     FinishCreation(tables, node->cluster_id, now);
     return OkStatus();

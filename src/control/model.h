@@ -89,6 +89,15 @@ struct Hardware {
   int64_t disk_iops = 0;
 };
 
+// A key that the store keys of a cluster are sealed to besides: its public half, and how the other is shared.
+struct RecoveryKey {
+  std::string public_key;  // PEM
+  std::string key_id;      // its fingerprint
+  int64_t threshold = 0;   // as many of the shares open it
+  int64_t shares = 0;
+  absl::Time created_at = absl::InfinitePast();
+};
+
 struct Cluster {
   std::string id;
   std::string name;  // unique among those that are not deleted
@@ -101,6 +110,7 @@ struct Cluster {
   std::map<std::string, std::string> labels;
   Hardware hardware;
   std::optional<absl::Duration> unreachable_grace;  // see Fleet::GraceOf(); empty: the server's own
+  std::optional<RecoveryKey> recovery;
   std::string creator_id;
   bool revoked = false;  // a customer's REVOKE holds
   absl::Time revoked_at = absl::InfinitePast();

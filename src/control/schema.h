@@ -1,4 +1,4 @@
-// The schema of the server's database, version 3, and the steps to it. docs/formats/server-database.md
+// The schema of the server's database, version 4, and the steps to it. docs/formats/server-database.md
 // describes it.
 //
 // Portable SQL: text, integer (flags), bigint (numbers, and times as microseconds since 1970 UTC; 0: not
@@ -55,6 +55,11 @@ inline constexpr std::array kSchemaV2 = {
 // How long a cluster's nodes serve on without their KMS, in milliseconds; -1: as the server's options say.
 inline constexpr std::array kSchemaV3 = {
     "alter table clusters add column unreachable_grace_ms bigint not null default -1",
+};
+
+// A cluster's recovery key, as JSON; empty: none.
+inline constexpr std::array kSchemaV4 = {
+    "alter table clusters add column recovery text not null default ''",
 };
 
 }  // namespace keyhold::control

@@ -234,6 +234,7 @@ wire::DesiredNode DesiredOf(const ClusterView& view, const Node& node, const std
   desired.cloud = view.cluster.cloud;
   desired.region = node.region;
   desired.revoked = view.cluster.revoked;
+  if (view.cluster.recovery) desired.recovery_public_key = view.cluster.recovery->public_key;
   desired.min_key_ring_epoch = node.status.key_ring_epoch;
   desired.min_store_generation = node.status.store_generation;
   for (const Region& region : view.regions) {

@@ -92,6 +92,7 @@ Status CheckSchema(soci::session& sql, const std::string& path) {
   }
   if (version < 2) Upgrade(sql, 2, kSchemaV2);
   if (version < 3) Upgrade(sql, 3, kSchemaV3);
+  if (version < 4) Upgrade(sql, 4, kSchemaV4);
   return OkStatus();
 }
 

@@ -13,7 +13,7 @@
 
 namespace keyhold::control {
 
-inline constexpr int kSchemaVersion = 3;
+inline constexpr int kSchemaVersion = 4;
 
 struct Tables;  // tables.h: what a transaction may do
 

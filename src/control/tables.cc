@@ -71,6 +71,23 @@ T Require(std::optional<T> value, const char* column) {
   return *std::move(value);
 }
 
+std::string RecoveryText(const std::optional<RecoveryKey>& key) {
+  if (!key) return "";
+  return json{{"public_key", key->public_key},
+              {"key_id", key->key_id},
+              {"threshold", key->threshold},
+              {"shares", key->shares},
+              {"created_at", ToMicros(key->created_at)}}
+      .dump();
+}
+
+std::optional<RecoveryKey> RecoveryFrom(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const json in = json::parse(text);
+  return RecoveryKey{in.at("public_key"), in.at("key_id"), in.at("threshold"), in.at("shares"),
+                     FromMicros(in.at("created_at"))};
+}
+
 ServiceAccount ServiceAccountFrom(const Row& row) {
   return {row.Text("id"), row.Text("name"), row.Text("description"), row.Text("creator_name"),
           row.Time("created_at")};
@@ -100,6 +117,7 @@ Cluster ClusterFrom(const Row& row) {
   if (const int64_t grace = row.Number("unreachable_grace_ms"); grace >= 0) {
     c.unreachable_grace = absl::Milliseconds(grace);
   }
+  c.recovery = RecoveryFrom(row.Text("recovery"));
   c.creator_id = row.Text("creator_id");
   c.revoked = row.Flag("revoked");
   c.revoked_at = row.Time("revoked_at");
@@ -329,16 +347,17 @@ void ClusterTable::Update(const Cluster& c) {
   const std::string hardware = HardwareJson(c.hardware).dump();
   const int add_on = c.add_on, private_network = c.private_network, protection = c.delete_protection;
   const int revoked = c.revoked;
+  const std::string recovery = RecoveryText(c.recovery);
   const long long grace = c.unreachable_grace ? absl::ToInt64Milliseconds(*c.unreachable_grace) : -1;
   const long long revoked_at = ToMicros(c.revoked_at), created_at = ToMicros(c.created_at);
   const long long updated_at = ToMicros(c.updated_at), deleted_at = ToMicros(c.deleted_at);
   sql_ << "update clusters set name = :n, plan = :p, cloud = :c, lifecycle = :l, add_on = :a,"
           " private_network = :v, delete_protection = :d, labels = :la, hardware = :h,"
-          " unreachable_grace_ms = :g, creator_id = :cr,"
+          " unreachable_grace_ms = :g, recovery = :rk, creator_id = :cr,"
           " revoked = :r, revoked_at = :ra, created_at = :ca, updated_at = :ua, deleted_at = :da where id = "
           ":i",
       use(c.name), use(plan), use(c.cloud), use(lifecycle), use(add_on), use(private_network),
-      use(protection), use(labels), use(hardware), use(grace), use(c.creator_id), use(revoked),
+      use(protection), use(labels), use(hardware), use(grace), use(recovery), use(c.creator_id), use(revoked),
       use(revoked_at), use(created_at), use(updated_at), use(deleted_at), use(c.id);
 }
 

@@ -6,8 +6,10 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include <algorithm>
 #include <cstdlib>
 
+#include "crypto/hash.h"
 #include "crypto/openssl_ptr.h"
 
 namespace keyhold::crypto {
@@ -33,15 +35,69 @@ std::string_view Content(const Bio& bio) {
   return {data, static_cast<size_t>(size)};
 }
 
+std::string PublicPemOf(const EVP_PKEY* key) {
+  const Bio bio(Required(BIO_new(BIO_s_mem())));
+  if (PEM_write_bio_PUBKEY(bio.get(), key) != 1) std::abort();
+  return std::string(Content(bio));
+}
+
 bool IsUsable(const EVP_PKEY* key) {
   return key != nullptr && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
          EVP_PKEY_get_bits(key) >= kMinRsaBits && EVP_PKEY_get_bits(key) <= kMaxRsaBits;
+}
+
+// Ready for OAEP after `init`, EVP_PKEY_encrypt_init or EVP_PKEY_decrypt_init.
+KeyContextPtr OaepContext(EVP_PKEY* key, int (*init)(EVP_PKEY_CTX*), Bytes label) {
+  KeyContextPtr context(Required(EVP_PKEY_CTX_new(key, nullptr)));
+  if (init(context.get()) != 1 || EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_OAEP_PADDING) != 1 ||
+      EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), EVP_sha256()) != 1 ||
+      EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), EVP_sha256()) != 1) {
+    std::abort();
+  }
+  if (label.empty()) return context;
+  auto* copy = static_cast<uint8_t*>(Required(OPENSSL_malloc(label.size())));  // the context's, below
+  std::copy(label.begin(), label.end(), copy);
+  if (EVP_PKEY_CTX_set0_rsa_oaep_label(context.get(), copy, static_cast<int>(label.size())) != 1) {
+    std::abort();
+  }
+  return context;
 }
 
 // Without it OpenSSL would ask the terminal for the passphrase of an encrypted key.
 int NoPassphrase(char*, int, int, void*) { return -1; }
 
 }  // namespace
+
+void RsaPublicKey::FreeKey::operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+
+StatusOr<RsaPublicKey> RsaPublicKey::FromPem(std::string_view pem) {
+  RsaPublicKey key(PEM_read_bio_PUBKEY(Reader(AsBytes(pem)).get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();
+  if (!IsUsable(key.key_.get())) {
+    return Error(Cause::kInvalidArgument, "not an RSA public key in PEM, of 2048 to 8192 bits");
+  }
+  return key;
+}
+
+std::string RsaPublicKey::Pem() const { return PublicPemOf(key_.get()); }
+
+std::string RsaPublicKey::Fingerprint() const {
+  const Bio bio(Required(BIO_new(BIO_s_mem())));
+  if (i2d_PUBKEY_bio(bio.get(), key_.get()) != 1) std::abort();
+  return Hex(Sha256(AsBytes(Content(bio))));
+}
+
+StatusOr<std::string> RsaPublicKey::Encrypt(Bytes plaintext, Bytes label) const {
+  const KeyContextPtr context = OaepContext(key_.get(), EVP_PKEY_encrypt_init, label);
+  std::string ciphertext(static_cast<size_t>(EVP_PKEY_get_size(key_.get())), '\0');
+  size_t size = ciphertext.size();
+  const bool done = EVP_PKEY_encrypt(context.get(), reinterpret_cast<uint8_t*>(ciphertext.data()), &size,
+                                     plaintext.data(), plaintext.size()) == 1;
+  ERR_clear_error();
+  if (!done) return Error(Cause::kInvalidArgument, "this is more than the RSA key can encrypt");
+  ciphertext.resize(size);
+  return ciphertext;
+}
 
 void RsaPrivateKey::FreeKey::operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 
@@ -72,11 +128,7 @@ SecretBytes RsaPrivateKey::ToPem() const {
   return SecretBytes::CopyOf(AsBytes(Content(bio)));
 }
 
-std::string RsaPrivateKey::PublicPem() const {
-  const Bio bio(Required(BIO_new(BIO_s_mem())));
-  if (PEM_write_bio_PUBKEY(bio.get(), key_.get()) != 1) std::abort();
-  return std::string(Content(bio));
-}
+std::string RsaPrivateKey::PublicPem() const { return PublicPemOf(key_.get()); }
 
 std::string RsaPrivateKey::Sign(Bytes data) const {
   const Context context(Required(EVP_MD_CTX_new()));
@@ -89,6 +141,19 @@ std::string RsaPrivateKey::Sign(Bytes data) const {
   }
   signature.resize(size);
   return signature;
+}
+
+StatusOr<SecretBytes> RsaPrivateKey::Decrypt(Bytes ciphertext, Bytes label) const {
+  const KeyContextPtr context = OaepContext(key_.get(), EVP_PKEY_decrypt_init, label);
+  SecretBytes opened(static_cast<size_t>(EVP_PKEY_get_size(key_.get())));
+  size_t size = opened.size();
+  const bool done = EVP_PKEY_decrypt(context.get(), opened.ExposeMutable().data(), &size, ciphertext.data(),
+                                     ciphertext.size()) == 1;
+  ERR_clear_error();
+  if (!done) {
+    return Error(Cause::kCorrupt, "the RSA key does not open this: another key made it, or it is damaged");
+  }
+  return SecretBytes::CopyOf(opened.Expose().first(size));
 }
 
 Status VerifyRs256(std::string_view public_pem, Bytes data, Bytes signature) {

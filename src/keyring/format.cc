@@ -123,6 +123,7 @@ DataKeyEntry ReadDataKey(Reader& in, uint32_t version) {
 }
 
 uint32_t VersionOf(const Contents& contents) {
+  if (contents.recovery || contents.recovered_at != absl::InfinitePast()) return kRecoveryVersion;
   const auto is_told = [](const KeyEntry& key) { return !key.version.empty(); };
   if (std::any_of(contents.keys.begin(), contents.keys.end(), is_told)) return kKeyVersionsVersion;
   const auto& keys = contents.data_keys;
@@ -157,8 +158,41 @@ Proof ReadProof(Reader& in) {
   return proof;
 }
 
+void WriteRecovery(Writer& out, const Contents& contents) {
+  out.Number(static_cast<uint8_t>(contents.recovery ? 1 : 0));
+  if (contents.recovery) {
+    out.Text(contents.recovery->public_key);
+    out.Time(contents.recovery->created_at);
+    out.Text(contents.recovery->sealed);
+  }
+  const bool used = contents.recovered_at != absl::InfinitePast();
+  out.Number(used ? absl::ToUnixMicros(contents.recovered_at) : int64_t{0});
+}
+
+Status ReadRecovery(Reader& in, Contents& contents) {
+  const auto kind = in.Number<uint8_t>();
+  if (kind > 1) return Newer("it has a kind of recovery key that is unknown here");
+  if (kind == 1) contents.recovery = RecoveryEntry{in.Text(), in.Time(), in.Text()};
+  if (const auto micros = in.Number<int64_t>(); micros != 0) {
+    contents.recovered_at = absl::FromUnixMicros(micros);
+  }
+  return OkStatus();
+}
+
 bool IsPrintable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+Status CheckRecovery(const Contents& contents) {
+  if (!contents.recovery) return OkStatus();
+  const RecoveryEntry& entry = *contents.recovery;
+  if (entry.public_key.empty() || entry.public_key.size() > kMaxPublicKeySize) {
+    return Corrupt("the size of its recovery key");
+  }
+  if (entry.sealed.size() < kMinSealedSize || entry.sealed.size() > kMaxSealedSize) {
+    return Corrupt("the size of what is sealed to its recovery key");
+  }
+  return OkStatus();
 }
 
 Status CheckKeys(const Contents& contents) {
@@ -220,9 +254,8 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   Reader in(body);
   in.Raw(kMagic.size());
   const auto version = in.Number<uint32_t>();
-  if (version < kFirstVersion || version > kKeyVersionsVersion) {
-    return Newer(
-        absl::StrCat("its format is version ", version, ", this program knows ", kKeyVersionsVersion));
+  if (version < kFirstVersion || version > kRecoveryVersion) {
+    return Newer(absl::StrCat("its format is version ", version, ", this program knows ", kRecoveryVersion));
   }
   if ((in.Number<uint32_t>() & ~kKnownFlags) != 0) return Newer("it has flags that are unknown here");
   if (in.Number<uint32_t>() != file_size) return Corrupt("its size is not the one that it tells");
@@ -239,12 +272,14 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
     const auto proofs = in.Number<uint16_t>();
     for (size_t i = 0; i < proofs && !in.bad(); ++i) contents.proofs.push_back(ReadProof(in));
   }
+  if (version >= kRecoveryVersion) KEYHOLD_RETURN_IF_ERROR(ReadRecovery(in, contents));
   if (!in.done()) return Corrupt("its fields do not fill it");
   if (version != VersionOf(contents)) return Corrupt("it has nothing of what its version is for");
   if (!CheckIdentity(contents.identity).ok()) return Corrupt("its cluster, region or store id");
   KEYHOLD_RETURN_IF_ERROR(CheckKeys(contents));
   KEYHOLD_RETURN_IF_ERROR(CheckDataKeys(contents));
   KEYHOLD_RETURN_IF_ERROR(CheckProofs(contents));
+  KEYHOLD_RETURN_IF_ERROR(CheckRecovery(contents));
   return contents;
 }
 
@@ -258,6 +293,7 @@ std::string EncodeBody(const Contents& contents) {
   for (const DataKeyEntry& key : contents.data_keys) WriteDataKey(rest, key, version);
   if (version >= kProofsVersion) rest.Number(static_cast<uint16_t>(contents.proofs.size()));
   for (const Proof& proof : contents.proofs) WriteProof(rest, proof);
+  if (version >= kRecoveryVersion) WriteRecovery(rest, contents);
   Writer out;
   out.Raw(kMagic);
   out.Number(version);

@@ -1,4 +1,4 @@
-// The key ring file, versions 1 to 4: docs/formats/keyring.md has the layout, widths and a worked example.
+// The key ring file, versions 1 to 5: docs/formats/keyring.md has the layout, widths and a worked example.
 //
 // A fixed binary form with lengths rather than JSON: every field has one encoding, so the whole can be
 // authenticated as it stands, and a reader needs bounds checks and nothing else. Little endian. Numbers are
@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@ inline constexpr uint32_t kProofsVersion = 2;  // with proofs
 inline constexpr uint32_t kSealsVersion = 3;   // with counts of seals, and proofs where there are any
 inline constexpr uint32_t kKeyVersionsVersion =
     4;  // with versions of CMEK keys, and the rest where there is any
+inline constexpr uint32_t kRecoveryVersion = 5;  // with a recovery key, or the time when one was used
 inline constexpr uint32_t kKnownFlags = 0;
 
 inline constexpr size_t kMaxFileSize = 1 << 20;
@@ -33,6 +35,9 @@ inline constexpr size_t kMaxIdSize = 255;          // of each id of an Identity
 inline constexpr size_t kMaxKeys = 64;             // key records; the oldest past ones are dropped beyond
 inline constexpr size_t kMaxDataKeys = 4096;       // the oldest destroyed ones are dropped beyond
 inline constexpr size_t kMaxProofs = 64;           // the oldest are dropped beyond
+inline constexpr size_t kMaxPublicKeySize = 2048;  // of a recovery key, PEM
+inline constexpr size_t kMinSealedSize = 256;      // RSA of 2048 bits
+inline constexpr size_t kMaxSealedSize = 1024;     // RSA of 8192 bits
 inline constexpr size_t kWrappedDataKeySize = 60;  // crypto::SealBox of 32 bytes
 
 // HKDF's info strings: the store key itself encrypts nothing.
@@ -57,6 +62,12 @@ struct DataKeyEntry {
   uint64_t seals = 0;   // boxes that were or may have been sealed under it; at most kMostSeals
 };
 
+struct RecoveryEntry {
+  std::string public_key;  // PEM
+  absl::Time created_at;   // when the store was first sealed to it
+  std::string sealed;      // the store key: recovery_seal.h
+};
+
 struct Contents {
   uint64_t epoch = 0;
   DataKeyId next_data_key = 1;
@@ -64,6 +75,8 @@ struct Contents {
   std::vector<KeyEntry> keys;           // newest first; the first is the active one
   std::vector<DataKeyEntry> data_keys;  // by id; the last is the active one
   std::vector<Proof> proofs;            // by target
+  std::optional<RecoveryEntry> recovery;
+  absl::Time recovered_at = absl::InfinitePast();  // when a recovery key was used last; InfinitePast: never
 };
 
 // All of the file that is authenticated: everything before the checksum.

@@ -12,6 +12,7 @@
 #include "crypto/hash.h"
 #include "keyring/file.h"
 #include "keyring/format.h"
+#include "keyring/recovery_seal.h"
 
 namespace keyhold::keyring {
 namespace {
@@ -169,6 +170,59 @@ Status WrapStoreKey(State& state, const Place& place, kms::Kms& kms, absl::Durat
   return OkStatus();
 }
 
+// To the public key of `entry`.
+StatusOr<std::string> SealStoreKey(const State& state, const RecoveryEntry& entry) {
+  KEYHOLD_ASSIGN_OR_RETURN(const auto key, crypto::RsaPublicKey::FromPem(entry.public_key));
+  return Seal(key, state.store_key->Expose(), state.contents.identity);
+}
+
+// A new store key, wrapped by `next` and sealed to the recovery key, and all data keys under it.
+Status ChangeStoreKey(State& state, const Place& place, kms::Kms& next, absl::Duration budget) {
+  if (next.Spec().type == kms::KeyType::kNullKms) {
+    return Refused("CMEK cannot be disabled once it is enabled; rotate to another CMEK key instead");
+  }
+  state.store_key = std::make_shared<const StoreKey>(crypto::NewKey<StoreKey>(place.random));
+  KEYHOLD_RETURN_IF_ERROR(WrapStoreKey(state, place, next, budget));
+  if (auto& recovery = state.contents.recovery) {
+    KEYHOLD_ASSIGN_OR_RETURN(recovery->sealed, SealStoreKey(state, *recovery));
+  }
+  for (DataKeyEntry& entry : state.contents.data_keys) {
+    if (entry.state != DataKeyState::kDestroyed) WrapDataKey(state, place.random, entry);
+  }
+  return AddFreshDataKey(state, place);
+}
+
+// The store key as the recovery key opens it.
+StatusOr<StoreKey> UnsealStoreKey(const Contents& contents, const crypto::RsaPrivateKey& key) {
+  if (!contents.recovery) {
+    return Refused("the store has no recovery key: it opens only with its CMEK key");
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(const auto wanted, crypto::RsaPublicKey::FromPem(contents.recovery->public_key));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto given, crypto::RsaPublicKey::FromPem(key.PublicPem()));
+  if (given.Fingerprint() != wanted.Fingerprint()) {
+    return Refused(absl::StrCat("the store is sealed to the recovery key ",
+                                wanted.Fingerprint().substr(0, 16), ", not to ",
+                                given.Fingerprint().substr(0, 16)));
+  }
+  KEYHOLD_ASSIGN_OR_RETURN(crypto::SecretBytes bytes,
+                           Unseal(key, crypto::AsBytes(contents.recovery->sealed), contents.identity));
+  return StoreKey::From(std::move(bytes));
+}
+
+// The state of a ring whose store key is known.
+StatusOr<StatePtr> Authenticated(Decoded decoded, StoreKey store_key) {
+  if (!crypto::ConstantTimeEqual(MacOf(store_key, decoded.body), crypto::AsBytes(decoded.mac))) {
+    return Error(Cause::kCorrupt,
+                 "the key ring does not authenticate: it was altered; restore the latest copy");
+  }
+  auto state = std::make_shared<State>();
+  state->contents = std::move(decoded.contents);
+  state->store_key = std::make_shared<const StoreKey>(std::move(store_key));
+  KEYHOLD_RETURN_IF_ERROR(UnwrapDataKeys(*state));
+  state->seals = std::make_shared<SealCount>(state->contents.data_keys.back());
+  return state;
+}
+
 Status CheckExpected(const Contents& contents, const Expected& expected) {
   if (expected.identity.has_value() && *expected.identity != contents.identity) {
     const Identity& found = contents.identity;
@@ -189,8 +243,10 @@ Status Store(const State& state, const Place& place, Existing existing) {
   return WriteRing(place.posix, place.dir, WithTrailer(std::move(body), mac), existing);
 }
 
-std::shared_ptr<const StoreKey> NewStoreKey(crypto::Random& random) {
-  return std::make_shared<const StoreKey>(crypto::NewKey<StoreKey>(random));
+std::optional<RecoveryRecord> RecoveryOf(const Contents& contents) {
+  if (!contents.recovery) return std::nullopt;
+  const auto key = crypto::RsaPublicKey::FromPem(contents.recovery->public_key);
+  return RecoveryRecord{key.ok() ? key->Fingerprint() : "", contents.recovery->created_at};
 }
 
 }  // namespace
@@ -337,7 +393,7 @@ StatusOr<std::unique_ptr<KeyRing>> KeyRing::Create(const Place& place, const Ide
   auto state = std::make_shared<State>();
   state->contents.epoch = 1;
   state->contents.identity = identity;
-  state->store_key = NewStoreKey(place.random);
+  state->store_key = std::make_shared<const StoreKey>(crypto::NewKey<StoreKey>(place.random));
   KEYHOLD_RETURN_IF_ERROR(WrapStoreKey(*state, place, kms, budget));
   KEYHOLD_RETURN_IF_ERROR(AddFreshDataKey(*state, place));
   KEYHOLD_RETURN_IF_ERROR(Store(*state, place, Existing::kRefuse));
@@ -352,30 +408,46 @@ StatusOr<std::unique_ptr<KeyRing>> KeyRing::Open(const Place& place, const Expec
   // Before the MAC is checked: what fails here fails for a forged ring too, and no KMS needs to be asked.
   KEYHOLD_RETURN_IF_ERROR(CheckExpected(decoded.contents, expected));
   KEYHOLD_ASSIGN_OR_RETURN(StoreKey store_key, UnwrapStoreKey(decoded.contents, kms, budget));
-  if (!crypto::ConstantTimeEqual(MacOf(store_key, decoded.body), crypto::AsBytes(decoded.mac))) {
-    return Error(Cause::kCorrupt,
-                 "the key ring does not authenticate: it was altered; restore the latest copy");
-  }
-  auto state = std::make_shared<State>();
-  state->contents = std::move(decoded.contents);
-  state->store_key = std::make_shared<const StoreKey>(std::move(store_key));
-  KEYHOLD_RETURN_IF_ERROR(UnwrapDataKeys(*state));
-  state->seals = std::make_shared<SealCount>(state->contents.data_keys.back());
+  KEYHOLD_ASSIGN_OR_RETURN(StatePtr state, Authenticated(std::move(decoded), std::move(store_key)));
   return std::unique_ptr<KeyRing>(new KeyRing(std::make_unique<Impl>(place, std::move(state))));
 }
 
+StatusOr<std::unique_ptr<KeyRing>> KeyRing::Recover(const Place& place, const Expected& expected,
+                                                    const crypto::RsaPrivateKey& key, kms::Kms& next,
+                                                    absl::Duration budget) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string file, ReadRing(place.posix, place.dir));
+  KEYHOLD_ASSIGN_OR_RETURN(Decoded decoded, Decode(file));
+  KEYHOLD_RETURN_IF_ERROR(CheckExpected(decoded.contents, expected));
+  KEYHOLD_ASSIGN_OR_RETURN(StoreKey store_key, UnsealStoreKey(decoded.contents, key));
+  KEYHOLD_ASSIGN_OR_RETURN(StatePtr state, Authenticated(std::move(decoded), std::move(store_key)));
+  std::unique_ptr<KeyRing> ring(new KeyRing(std::make_unique<Impl>(place, std::move(state))));
+  KEYHOLD_RETURN_IF_ERROR(ring->impl_->Update([&](State& changed) {
+    changed.contents.recovered_at = NowOf(place);
+    return ChangeStoreKey(changed, place, next, budget);
+  }));
+  return ring;
+}
+
 Status KeyRing::Rewrap(kms::Kms& next, absl::Duration budget) {
-  if (next.Spec().type == kms::KeyType::kNullKms) {
-    return Refused("CMEK cannot be disabled once it is enabled; rotate to another CMEK key instead");
-  }
-  const Place& place = impl_->place();
+  return impl_->Update([&](State& state) { return ChangeStoreKey(state, impl_->place(), next, budget); });
+}
+
+Status KeyRing::SetRecoveryKey(const crypto::RsaPublicKey& key) {
+  const StatePtr now = impl_->Current();
+  if (now->contents.recovery && now->contents.recovery->public_key == key.Pem()) return OkStatus();
   return impl_->Update([&](State& state) -> Status {
-    state.store_key = NewStoreKey(place.random);
-    KEYHOLD_RETURN_IF_ERROR(WrapStoreKey(state, place, next, budget));
-    for (DataKeyEntry& entry : state.contents.data_keys) {
-      if (entry.state != DataKeyState::kDestroyed) WrapDataKey(state, place.random, entry);
-    }
-    return AddFreshDataKey(state, place);
+    RecoveryEntry entry{key.Pem(), NowOf(impl_->place()), ""};
+    KEYHOLD_ASSIGN_OR_RETURN(entry.sealed, SealStoreKey(state, entry));
+    state.contents.recovery = std::move(entry);
+    return OkStatus();
+  });
+}
+
+Status KeyRing::RemoveRecoveryKey() {
+  if (!impl_->Current()->contents.recovery) return OkStatus();
+  return impl_->Update([](State& state) {
+    state.contents.recovery.reset();
+    return OkStatus();
   });
 }
 
@@ -440,7 +512,8 @@ StatusOr<std::vector<DataKeyId>> KeyRing::DestroyProven(const Proof& proof) {
 Info KeyRing::GetInfo() const {
   const StatePtr state = impl_->Current();
   const Contents& contents = state->contents;
-  Info info{contents.identity, contents.epoch, {}, {}, contents.proofs};
+  Info info{contents.identity, contents.epoch, {}, {}, contents.proofs, RecoveryOf(contents), {}};
+  if (contents.recovered_at != absl::InfinitePast()) info.recovered_at = contents.recovered_at;
   // A copy of the ring from a key's time opens every data key that was there before the next key's first.
   DataKeyId end = contents.next_data_key;
   for (const KeyEntry& key : contents.keys) {

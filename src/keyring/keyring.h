@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/posix.h"
 #include "crypto/random.h"
+#include "crypto/rsa.h"
 #include "keyring/data_keys.h"
 #include "kms/kms.h"
 
@@ -88,12 +89,20 @@ struct DataKeyRecord {
   uint64_t seals = 0;  // boxes that were or may have been sealed under it: as reserved, on the disk
 };
 
+// A key that the store key is sealed to besides its CMEK key, so that it opens when the KMS is lost.
+struct RecoveryRecord {
+  std::string key_id;     // RsaPublicKey::Fingerprint()
+  absl::Time created_at;  // when the store was first sealed to it
+};
+
 struct Info {
   Identity identity;
   uint64_t epoch = 0;                    // grows with every write of the file
   std::vector<KeyRecord> keys;           // newest first; the first is the active one
   std::vector<DataKeyRecord> data_keys;  // by id
   std::vector<Proof> proofs;             // oldest first
+  std::optional<RecoveryRecord> recovery;
+  std::optional<absl::Time> recovered_at;  // when a recovery key opened the store last
 };
 
 // Safe to use from any thread; Active, Find and GetInfo never wait for the KMS or the disk, KeyToSeal only
@@ -111,12 +120,25 @@ class KeyRing final : public DataKeySource {
   // newer format, another store's ring, another key, or an older copy (`expected`).
   static StatusOr<std::unique_ptr<KeyRing>> Open(const Place& place, const Expected& expected, kms::Kms& kms,
                                                  absl::Duration budget);
+
+  // The way in when the KMS is lost: opens the ring by its recovery key, wraps a new store key by `next` as
+  // Rewrap() does, and writes down that it was recovered, in one atomic replace. Errors as of Open() and
+  // Rewrap(); kFailedPrecondition: the store has no recovery key, or another one.
+  static StatusOr<std::unique_ptr<KeyRing>> Recover(const Place& place, const Expected& expected,
+                                                    const crypto::RsaPrivateKey& key, kms::Kms& next,
+                                                    absl::Duration budget);
   ~KeyRing() override;
 
   // A new store key, wrapped by `next`, the data keys wrapped anew by it, and a new active data key: one
   // atomic replace. From NULL_KMS this is "enable", else "rotate"; the same spec means a new version of the
   // key. kFailedPrecondition to NULL_KMS: CMEK cannot be disabled.
   Status Rewrap(kms::Kms& next, absl::Duration budget);
+
+  // Seals the store key to `key` from now on, after every Rewrap() too, instead of to the one before. Nothing
+  // is written where it is sealed to it already.
+  Status SetRecoveryKey(const crypto::RsaPublicKey& key);
+  // Whoever has copies of the ring from before still opens them. OK where there is none.
+  Status RemoveRecoveryKey();
 
   // Proves that `kms` still unwraps this ring's store key. kKmsCorrupt when it gives another one.
   Status Probe(kms::Kms& kms, absl::Duration budget) const;

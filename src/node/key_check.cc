@@ -7,6 +7,8 @@
 namespace keyhold::node {
 namespace {
 
+constexpr absl::Duration kLookBudget = absl::Seconds(2);
+
 constexpr size_t kSecretSize = 32;
 
 class Lines {
@@ -132,6 +134,15 @@ wire::CheckReport CheckKey(kms::Kms& kms, const std::string& region, const kms::
   lines.Warn("deletion protection", advice.deletion);
   lines.Warn("rotation", advice.rotation);
   return lines.Take();
+}
+
+absl::Time DeletionOf(kms::KmsProvider& provider, const wire::KeySpec& key) {
+  const auto spec = kms::MakeKeySpec(key.type, key.uri, key.auth_principal);
+  if (!spec.ok()) return absl::InfiniteFuture();
+  const auto kms = provider.Open(*spec);
+  if (!kms.ok()) return absl::InfiniteFuture();
+  const auto description = (*kms)->Describe(kLookBudget);
+  return description.ok() ? description->deletion_at : absl::InfiniteFuture();
 }
 
 }  // namespace keyhold::node

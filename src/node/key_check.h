@@ -15,4 +15,7 @@ namespace keyhold::node {
 wire::CheckReport CheckKey(kms::Kms& kms, const std::string& region, const kms::Context& context,
                            const Clock& clock, crypto::Random& random, absl::Duration budget);
 
+// When the KMS will destroy the key, asked within two seconds; InfiniteFuture: never, or it does not say.
+absl::Time DeletionOf(kms::KmsProvider& provider, const wire::KeySpec& key);
+
 }  // namespace keyhold::node

@@ -51,9 +51,10 @@ StatusOr<Memory> ReadMemory(const std::string& dir) {
   auto text = ReadText(path);
   if (!text.ok()) return ErrnoOf(text.status()) == ENOENT ? StatusOr<Memory>(Memory{}) : text.status();
   KEYHOLD_ASSIGN_OR_RETURN(json parsed, ParseText(path, *text));
-  // The keys and the re-encryption travel as a node's status does; the rest are plain fields.
+  // Keys, re-encryption and recovery travel as a node's status does; the rest are plain fields.
   const json as_status = {{"keys", parsed.value("keys", json::array())},
-                          {"reencryption", parsed.value("reencryption", json())}};
+                          {"reencryption", parsed.value("reencryption", json())},
+                          {"recovery", parsed.value("recovery", json())}};
   auto status = wire::NodeStatusFromJson(as_status);
   if (!status.ok())
     return Error(Cause::kCorrupt, path + " is damaged: " + std::string(status.status().message()));
@@ -66,6 +67,7 @@ StatusOr<Memory> ReadMemory(const std::string& dir) {
     memory.cmek_failure = parsed.value("cmek_failure", "");
     memory.keys = std::move(status->keys);
     memory.reencryption = std::move(status->reencryption);
+    memory.recovery = std::move(status->recovery);
     memory.doomed_key = parsed.value("doomed_key", "");
     if (!memory.doomed_key.empty())
       memory.doomed_at = absl::FromUnixSeconds(parsed.value("doomed_at", int64_t{0}));
@@ -79,13 +81,12 @@ Status WriteMemory(const std::string& dir, const Memory& memory) {
   wire::NodeStatus status;
   status.keys = memory.keys;
   status.reencryption = memory.reencryption;
-  json text = {{"key_ring_epoch", memory.key_ring_epoch},
-               {"store_generation", memory.store_generation},
-               {"cmek_generation", memory.cmek_generation},
-               {"cmek_status", memory.cmek_status},
-               {"cmek_failure", memory.cmek_failure},
-               {"keys", wire::ToJson(status).at("keys")},
-               {"reencryption", wire::ToJson(status).at("reencryption")}};
+  status.recovery = memory.recovery;
+  const json as_status = wire::ToJson(status);
+  json text = {{"key_ring_epoch", memory.key_ring_epoch},      {"store_generation", memory.store_generation},
+               {"cmek_generation", memory.cmek_generation},    {"cmek_status", memory.cmek_status},
+               {"cmek_failure", memory.cmek_failure},          {"keys", as_status.at("keys")},
+               {"reencryption", as_status.at("reencryption")}, {"recovery", as_status.at("recovery")}};
   if (!memory.doomed_key.empty()) {
     text["doomed_key"] = memory.doomed_key;
     text["doomed_at"] = absl::ToUnixSeconds(memory.doomed_at);

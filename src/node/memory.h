@@ -18,6 +18,7 @@ struct Memory {
   std::string cmek_failure;  // why that one failed; empty: it did not
   std::vector<wire::KeyInfo> keys;
   std::optional<wire::Reencryption> reencryption;  // as last seen
+  std::optional<wire::Recovery> recovery;          // of the key ring, likewise
   // The key in force that was seen to wait for its deletion, and when that ends; empty, InfiniteFuture: none.
   std::string doomed_key;
   absl::Time doomed_at = absl::InfiniteFuture();

@@ -23,6 +23,7 @@
 #include "node/memory.h"
 #include "node/opened.h"
 #include "node/reopening.h"
+#include "node/ring_file.h"
 #include "node/status_board.h"
 #include "node/words.h"
 
@@ -35,11 +36,11 @@ constexpr absl::Duration kEngineWindow = absl::Minutes(1);
 constexpr absl::Duration kCertificateCheck = absl::Hours(1);
 constexpr absl::Duration kFirstUsersRetry = absl::Milliseconds(500);
 constexpr absl::Duration kLongestUsersRetry = absl::Seconds(30);
+constexpr absl::Duration kRecoveryRetry = absl::Seconds(30);
 constexpr absl::Duration kKeyRetry = absl::Seconds(2);
 constexpr absl::Duration kKeyRetriesFor = absl::Minutes(1);
 constexpr absl::Duration kGenerationEvery = absl::Minutes(10);
 constexpr absl::Duration kReencryptionBusy = absl::Seconds(1);
-constexpr absl::Duration kLookBudget = absl::Seconds(2);
 constexpr absl::Duration kLogAgain = absl::Minutes(1);
 
 bool IsKmsCause(Cause cause) { return CauseName(cause).rfind("KMS_", 0) == 0; }
@@ -51,38 +52,20 @@ double Share(crypto::Random& random) {
   return (256.0 * bytes[0] + bytes[1]) / 65536.0;
 }
 
-// When the KMS will destroy the key; InfiniteFuture: never, or it does not say.
-absl::Time DeletionOf(kms::KmsProvider& provider, const wire::KeySpec& key) {
-  const auto spec = kms::MakeKeySpec(key.type, key.uri, key.auth_principal);
-  if (!spec.ok()) return absl::InfiniteFuture();
-  const auto kms = provider.Open(*spec);
-  if (!kms.ok()) return absl::InfiniteFuture();
-  const auto description = (*kms)->Describe(kLookBudget);
-  return description.ok() ? description->deletion_at : absl::InfiniteFuture();
-}
-
-// As a node that closes leaves it: what was under way waits, as far as it was.
-std::optional<wire::Reencryption> AsLeft(std::optional<wire::Reencryption> now) {
-  if (now.has_value() && now->state != "DONE") {
-    now->state = "WAITING";
-    now->remaining_s = -1;
-    now->failure.clear();
-  }
-  return now;
-}
-
 class Running final : public Node {
  public:
   Running(const NodeOptions& options, const NodeParts& parts)
       : options_(options),
         parts_(parts),
-        board_(static_cast<uint64_t>(absl::ToUnixMicros(parts.clock.Now()))) {}
+        board_(static_cast<uint64_t>(absl::ToUnixMicros(parts.clock.Now()))),
+        ring_file_(options.dir) {}
 
   ~Running() override {
     Stop();
     if (worker_.joinable()) worker_.join();
     users_.reset();
     key_.reset();
+    recovery_.reset();
     generation_.reset();
     reencryption_.reset();
     board_.EndWaits();
@@ -113,6 +96,7 @@ class Running final : public Node {
   absl::Duration FollowUsers();
   absl::Duration UsersFailed(const Status& status);
   absl::Duration FollowKey();
+  absl::Duration FollowRecovery();
   absl::Duration MakeGeneration();
   absl::Duration FollowReencryption();
   void ShowReencryption(const std::optional<wire::Reencryption>& now);
@@ -169,6 +153,7 @@ class Running final : public Node {
   std::unique_ptr<ControlSocket> control_;
   std::unique_ptr<Background> users_;
   std::unique_ptr<Background> key_;
+  std::unique_ptr<Background> recovery_;
   std::unique_ptr<Background> generation_;
   std::unique_ptr<Background> reencryption_;
   std::thread worker_;
@@ -180,6 +165,7 @@ class Running final : public Node {
   bool outdated_ = false;  // what is open turned out to be an older copy
   KeyWatch key_watch_;
   Reopening reopening_;
+  RingFile ring_file_;  // known as it was when the store was last tried, or closed
   std::vector<absl::Time> engine_ends_;
   uint64_t followed_ = 0;  // the generation of desired state that was seen last
   Certificate certificate_;
@@ -213,13 +199,16 @@ Status Running::Start() {
     status.failure = memory_.cmek_failure;
     status.keys = memory_.keys;
     status.reencryption = memory_.reencryption;
+    status.recovery = memory_.recovery;
     status.key_ring_epoch = memory_.key_ring_epoch;
     status.store_generation = memory_.store_generation;
   });
+  board_.Tell(WarningOf::kRecoveryUsed, RecoveryTrouble(memory_.recovery));
   KEYHOLD_RETURN_IF_ERROR(StartGateway());
   KEYHOLD_RETURN_IF_ERROR(StartControl());
   users_ = std::make_unique<Background>([this] { return FollowUsers(); });
   key_ = std::make_unique<Background>([this] { return FollowKey(); });
+  recovery_ = std::make_unique<Background>([this] { return FollowRecovery(); });
   generation_ = std::make_unique<Background>([this] { return MakeGeneration(); });
   reencryption_ = std::make_unique<Background>([this] { return FollowReencryption(); });
   worker_ = std::thread([this] { Run(); });
@@ -314,8 +303,9 @@ std::optional<Event> Running::Urgent() {
 }
 
 Event Running::AwaitEvent() {
-  std::unique_lock lock(mutex_);
   while (true) {
+    if (opened_ == nullptr && ring_file_.Replaced()) ProbeIn(absl::ZeroDuration());
+    std::unique_lock lock(mutex_);
     if (const auto event = Urgent()) return *event;
     const absl::Time now = parts_.clock.Now();
     if (std::exchange(past_grew_, false) || desired_.generation != followed_ ||
@@ -323,7 +313,6 @@ Event Running::AwaitEvent() {
       lock.unlock();
       if (now >= next_certificate_check_) RenewCertificate();
       Follow();
-      lock.lock();
       continue;
     }
     if (now >= next_probe_ && !desired_.revoked) return Event::kProbeDue;
@@ -369,6 +358,7 @@ std::optional<Event> Running::Act(Action action, Event because) {
 std::optional<Event> Running::Open() {
   const wire::DesiredNode desired = Desired();
   if (desired.revoked) return Event::kRevokeAsked;
+  ring_file_.Look();
   auto opened = Opened::Open(options_, parts_, desired, PastNow(), [this] {
     const std::lock_guard lock(mutex_);
     engine_ended_ = true;
@@ -453,6 +443,7 @@ void Running::TakeIn(std::shared_ptr<Opened> opened) {
   door_->EngineUp();
   users_->Wake();
   key_->Wake();
+  recovery_->Wake();
   generation_->Wake();
   reencryption_->Wake();
 }
@@ -549,6 +540,7 @@ std::optional<Event> Running::Close(Event because) {
 
 // Closed because of trouble_: what is behind it, and when to try again.
 void Running::LookAgain(Event because) {
+  ring_file_.Look();
   KnowDoom();
   Tell(because);
   TryAgainLater();
@@ -584,6 +576,7 @@ void Running::Follow() {
   if (opened_ != nullptr) {
     users_->Wake();
     key_->Wake();
+    recovery_->Wake();
     reencryption_->Wake();
     return;
   }
@@ -607,12 +600,8 @@ void Running::CheckPast(const wire::DesiredNode& desired) {
   outdated_ = opened_ != nullptr && (desired.min_key_ring_epoch > memory.key_ring_epoch ||
                                      desired.min_store_generation > memory.store_generation);
   if (!outdated_) return;
-  trouble_ = Error(Cause::kFailedPrecondition,
-                   "the key ring or the store is an older copy: the server has seen key ring epoch " +
-                       std::to_string(desired.min_key_ring_epoch) + " and store generation " +
-                       std::to_string(desired.min_store_generation) + ", and here are " +
-                       std::to_string(memory.key_ring_epoch) + " and " +
-                       std::to_string(memory.store_generation) + "; put the latest ones back");
+  trouble_ = OlderCopy({desired.min_key_ring_epoch, desired.min_store_generation},
+                       {memory.key_ring_epoch, memory.store_generation});
 }
 
 void Running::RenewCertificate() {
@@ -716,6 +705,23 @@ absl::Duration Running::FollowKey() {
   return absl::InfiniteDuration();
 }
 
+absl::Duration Running::FollowRecovery() {
+  const wire::DesiredNode desired = Desired();
+  const std::shared_ptr<Opened> opened = OpenedNow();
+  if (opened == nullptr) return absl::InfiniteDuration();
+  const Status status = opened->UseRecoveryKey(desired.recovery_public_key);
+  const auto info = opened->GetInfo();
+  if (opened->closing() || !info.ok()) return absl::InfiniteDuration();
+  if (RecoveryOf(*info) != MemoryNow().recovery) Remember(*info, [](Memory&) {});
+  std::optional<wire::Trouble> trouble;
+  if (!status.ok()) {
+    trouble = TroubleOf(Annotate(status, "the recovery key is not as it should be"), parts_.clock.Now());
+    spdlog::warn("node: {}", trouble->message);
+  }
+  board_.Tell(WarningOf::kRecoveryKey, trouble);
+  return status.ok() ? absl::InfiniteDuration() : kRecoveryRetry;
+}
+
 // The server has had the key checked a moment ago: what does not answer now may do so in the next one.
 bool Running::TriesAgain(const Status& status) {
   const absl::Time now = parts_.clock.Now();
@@ -750,8 +756,10 @@ void Running::Keep(const std::function<void(Memory&)>& change) {
   if (const Status written = WriteMemory(options_.dir, memory_); !written.ok()) {
     spdlog::error("node: {}", std::string(written.message()));
   }
+  board_.Tell(WarningOf::kRecoveryUsed, RecoveryTrouble(memory_.recovery));
   board_.Change([&](wire::NodeStatus& status) {
     status.keys = memory_.keys;
+    status.recovery = memory_.recovery;
     status.key_ring_epoch = memory_.key_ring_epoch;
     status.store_generation = memory_.store_generation;
     status.cmek_generation = memory_.cmek_generation;
@@ -764,6 +772,7 @@ void Running::Remember(const keyring::Info& info, const std::function<void(Memor
     memory.key_ring_epoch = std::max(memory.key_ring_epoch, info.epoch);
     memory.keys = KeysOf(info);
     memory.reencryption = ReencryptionOf(info);
+    memory.recovery = RecoveryOf(info);
     if (memory.cmek_failure.empty()) memory.cmek_status = memory.keys.empty() ? "DISABLED" : "ENABLED";
     change(memory);
   });

@@ -29,6 +29,15 @@ Status Closed() { return Error(Cause::kUnavailable, "the node is closed"); }
 
 }  // namespace
 
+Status OlderCopy(const Past& seen, const Past& found) {
+  return Error(Cause::kFailedPrecondition,
+               "the key ring or the store is an older copy: the server has seen key ring epoch " +
+                   std::to_string(seen.key_ring_epoch) + " and store generation " +
+                   std::to_string(seen.store_generation) + ", and here are " +
+                   std::to_string(found.key_ring_epoch) + " and " + std::to_string(found.store_generation) +
+                   "; put the latest ones back");
+}
+
 Opened::Opened(const NodeOptions& options, const NodeParts& parts, std::function<void()> on_engine_exit)
     : options_(options), parts_(parts), on_engine_exit_(std::move(on_engine_exit)), counter_(parts.clock) {}
 
@@ -152,6 +161,14 @@ Status Opened::UseKey(const kms::KeySpec& spec, const std::string& region) {
   const std::lock_guard pointers(mutex_);
   kms_ = std::move(next);
   return OkStatus();
+}
+
+Status Opened::UseRecoveryKey(const std::string& public_pem) {
+  const std::lock_guard lock(key_);
+  if (closing_) return Closed();
+  if (public_pem.empty()) return ring_->RemoveRecoveryKey();
+  KEYHOLD_ASSIGN_OR_RETURN(const auto key, crypto::RsaPublicKey::FromPem(public_pem));
+  return ring_->SetRecoveryKey(key);
 }
 
 Status Opened::ApplyUsers(const std::vector<wire::SqlUser>& users) {

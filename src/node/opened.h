@@ -24,6 +24,9 @@ struct Past {
   uint64_t store_generation = 0;
 };
 
+// What is there is older than what was: kFailedPrecondition.
+Status OlderCopy(const Past& seen, const Past& found);
+
 class Opened {
  public:
   // Opens the store of `desired` in options.dir/store with the key that wraps it (a store that is not there
@@ -62,6 +65,9 @@ class Opened {
 
   // Checks `spec`, wraps a new store key with it, and uses it from now on. Traffic and probes go on.
   Status UseKey(const kms::KeySpec& spec, const std::string& region);
+
+  // Seals the store key to the recovery key `public_pem` (empty: to none) besides, where it is not already.
+  Status UseRecoveryKey(const std::string& public_pem);
 
   // Brings re-encryption one step forward. Nothing while the key is being changed: ask again in a moment.
   // `max_age`: of the active data key.

@@ -163,4 +163,13 @@ std::optional<wire::Reencryption> ReencryptionOf(const keyring::Info& info) {
   return told;
 }
 
+std::optional<wire::Reencryption> AsLeft(std::optional<wire::Reencryption> now) {
+  if (now.has_value() && now->state != "DONE") {
+    now->state = "WAITING";
+    now->remaining_s = -1;
+    now->failure.clear();
+  }
+  return now;
+}
+
 }  // namespace keyhold::node

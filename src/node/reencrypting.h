@@ -42,4 +42,7 @@ class Reencrypting {
 // What a key ring by itself tells of it: WAITING, DONE, or nothing.
 std::optional<wire::Reencryption> ReencryptionOf(const keyring::Info& info);
 
+// As a node that closes leaves it: what was under way waits, as far as it was.
+std::optional<wire::Reencryption> AsLeft(std::optional<wire::Reencryption> now);
+
 }  // namespace keyhold::node

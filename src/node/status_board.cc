@@ -43,6 +43,11 @@ void StatusBoard::Unwarn(WarningOf what) {
   ShowWarning();
 }
 
+void StatusBoard::Tell(WarningOf what, const std::optional<wire::Trouble>& trouble) {
+  if (trouble) return Warn(what, {*trouble, ""});
+  Unwarn(what);
+}
+
 wire::NodeStatus StatusBoard::Now() const {
   const std::lock_guard lock(mutex_);
   return status_;

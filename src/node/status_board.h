@@ -12,7 +12,7 @@
 namespace keyhold::node {
 
 // Something that does not stop the node from serving. Of several the first of this list is told.
-enum class WarningOf { kKey, kUsers, kReencryption, kCount };
+enum class WarningOf { kKey, kUsers, kRecoveryKey, kReencryption, kRecoveryUsed, kCount };
 
 struct Warning {
   wire::Trouble trouble;
@@ -31,6 +31,8 @@ class StatusBoard {
   // Nothing happens when it is told already, or was not told.
   void Warn(WarningOf what, const Warning& warning);
   void Unwarn(WarningOf what);
+  // The one or the other; it does not lock because of it.
+  void Tell(WarningOf what, const std::optional<wire::Trouble>& trouble);
 
   wire::NodeStatus Now() const;
 

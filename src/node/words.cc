@@ -63,6 +63,28 @@ std::vector<wire::KeyInfo> KeysOf(const keyring::Info& info) {
   return keys;
 }
 
+std::optional<wire::Recovery> RecoveryOf(const keyring::Info& info) {
+  if (!info.recovery && !info.recovered_at) return std::nullopt;
+  wire::Recovery recovery;
+  if (info.recovery) {
+    recovery.key_id = info.recovery->key_id;
+    recovery.created_at = Stamp(info.recovery->created_at);
+  }
+  if (info.recovered_at) recovery.used_at = Stamp(*info.recovered_at);
+  return recovery;
+}
+
+std::optional<wire::Trouble> RecoveryTrouble(const std::optional<wire::Recovery>& recovery) {
+  // Stamps of one form: their order is that of the times.
+  if (!recovery || recovery->key_id.empty() || recovery->used_at < recovery->created_at) return std::nullopt;
+  return wire::Trouble{kRecoveryUsed,
+                       "the recovery key was used: it opened the store without its KMS at " +
+                           recovery->used_at +
+                           ", and who took part may still have what opens it; make another recovery "
+                           "key, or delete it, and rotate the CMEK key",
+                       recovery->used_at};
+}
+
 wire::Evidence EvidenceOf(const keyring::Proof& proof) {
   wire::Evidence evidence;
   evidence.started_at = Stamp(proof.started_at);

@@ -106,8 +106,16 @@ void Fields(Visitor& visit, DesiredNode& v) {
   visit("data_key_max_age_s", v.data_key_max_age_s);
   visit("allowlist", v.allowlist);
   visit("sql_users", v.sql_users);
+  visit("recovery_public_key", v.recovery_public_key);
   visit("min_key_ring_epoch", v.min_key_ring_epoch);
   visit("min_store_generation", v.min_store_generation);
+}
+
+template <typename Visitor>
+void Fields(Visitor& visit, Recovery& v) {
+  visit("key_id", v.key_id);
+  visit("created_at", v.created_at);
+  visit("used_at", v.used_at);
 }
 
 template <typename Visitor>
@@ -129,6 +137,7 @@ void Fields(Visitor& visit, NodeStatus& v) {
   visit("sql_address", v.sql_address);
   visit("ca_pem", v.ca_pem);
   visit("reencryption", v.reencryption);
+  visit("recovery", v.recovery);
 }
 
 template <typename Visitor>

@@ -56,6 +56,7 @@ struct DesiredNode {
       int64_t{30} * 86400;             // then another one takes its place, and the data goes over to it
   std::vector<std::string> allowlist;  // CIDRs that may connect
   std::vector<SqlUser> sql_users;
+  std::string recovery_public_key;  // PEM, that the store key is sealed to besides; empty: none
   // What the node has reported once: an older key ring or store was put back. Grow without a new generation.
   uint64_t min_key_ring_epoch = 0;
   uint64_t min_store_generation = 0;
@@ -125,6 +126,15 @@ struct KeyInfo {
   std::optional<KeyVersion> version = std::nullopt;  // empty: the KMS did not tell
 };
 
+// What a node's store knows of recovery keys.
+struct Recovery {
+  std::string key_id;      // the fingerprint of the one that it is sealed to; empty: none
+  std::string created_at;  // RFC 3339, UTC: since when
+  std::string used_at;     // when one opened the store without its KMS last; empty: never
+
+  bool operator==(const Recovery&) const = default;
+};
+
 struct NodeStatus {
   uint64_t version = 0;  // grows with every change of this status
   std::string node_id;
@@ -143,6 +153,7 @@ struct NodeStatus {
   std::string sql_address;                   // where the gateway listens
   std::string ca_pem;                        // the certificate that verifies it
   std::optional<Reencryption> reencryption;  // empty: there never was anything to re-encrypt
+  std::optional<Recovery> recovery;          // empty: no recovery key, and none was ever used
 };
 
 // One line of a key check.

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "absl/strings/ascii.h"
+#include "crypto/rsa.h"
 #include "crypto/secret.h"
 
 namespace keyhold::api {
@@ -85,6 +86,18 @@ void FakeAgent::Take(const json& node) {
   Put(status);
 }
 
+namespace {
+
+void CarryOutRecovery(const wire::DesiredNode& desired, wire::NodeStatus& status) {
+  const auto key = crypto::RsaPublicKey::FromPem(desired.recovery_public_key);
+  if (!key.ok() && !status.recovery) return;
+  wire::Recovery recovery = status.recovery.value_or(wire::Recovery{});
+  recovery.key_id = key.ok() ? key->Fingerprint() : "";
+  status.recovery = recovery;
+}
+
+}  // namespace
+
 void FakeAgent::CarryOut(const wire::DesiredNode& desired, wire::NodeStatus& status) {
   ++status.version;
   status.node_id = desired.node_id;
@@ -94,6 +107,7 @@ void FakeAgent::CarryOut(const wire::DesiredNode& desired, wire::NodeStatus& sta
   if (!lost) {
     status.state = wire::NodeState::kServing;
     status.lock.reset();
+    CarryOutRecovery(desired, status);
   }
   status.sql_address = desired.region == "eu-west-1" ? "127.0.0.1:26258" : "127.0.0.1:26257";
   status.ca_pem = "PEM of " + desired.cluster_name + "\n";

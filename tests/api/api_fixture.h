@@ -126,4 +126,16 @@ nlohmann::json RegionSpecs(const std::string& uri, const std::string& type = "AW
 inline constexpr char kKey1[] = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 inline constexpr char kKey2[] = "arn:aws:kms:us-east-1:111122223333:key/2234abcd-12ab-34cd-56ef-1234567890ab";
 
+// Of nobody's key.
+inline constexpr char kRecoveryPem[] =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA0TSiVygQVlyyN9q8FA+p\n"
+    "4jHW8OKITI3azIk7K4bbJ/m/hHcgRxCl9JYdIAWmK3AWcQ2Ry7Gmpf79lzVSr/Bx\n"
+    "3vf8jsNa4MZfI7gASHag5ZJaXmc170vtTUVvV94Hl98Hu8iqhUZ6P/0kbbcULgYi\n"
+    "ozSIkEYqUEstaeYkfHJ72zOxR9+ye9qWcGDOVJG1dcAWgyP/R6AbNRq8dYWD9w+F\n"
+    "8C9MTpp9n1azb9NZi6fLYiKVV8raVrWlP//jvNNR1jTqJBTbgkBVk+8Uj1CQF5rU\n"
+    "eNBu+cpN6PC7L4LYQ1vA0eFzxJtXwLtjt3VPSCfeuUV9S9RWBnIOWEnvlym2Kzf+\n"
+    "twIDAQAB\n"
+    "-----END PUBLIC KEY-----\n";
+
 }  // namespace keyhold::api

@@ -106,6 +106,10 @@ class CmekMachineTest : public ApiTest {
   HttpAnswer Request(const std::string& id, const std::string& event) {
     if (event == "PATCH REVOKE") return Revoke(id);
     if (event == "PUT /cmek/policy") return Send("PUT", Path(id) + "/policy", {{"unreachable", "lock"}});
+    if (event == "PUT /cmek/recovery") {
+      return Send("PUT", Path(id) + "/recovery",
+                  {{"public_key", kRecoveryPem}, {"threshold", 2}, {"shares", 3}});
+    }
     return Ask(id, event.substr(0, event.find(' ')), kKey2);
   }
 

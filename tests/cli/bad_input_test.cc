@@ -141,7 +141,7 @@ TEST_F(CliTest, BashCompletesCommandsAndOptions) {
   const std::string script = config_.File("completion");
   std::ofstream(script) << BashCompletion();
   EXPECT_EQ(Completed(script, "ccloud cluster cm", 2), "cmek\n");
-  EXPECT_EQ(Completed(script, "ccloud cluster cmek \"\"", 3), "enable get policy revoke rotate\n");
+  EXPECT_EQ(Completed(script, "ccloud cluster cmek \"\"", 3), "enable get policy recovery revoke rotate\n");
   EXPECT_EQ(Completed(script, "ccloud cluster update demo --cm", 4), "--cmek-key-spec\n");
 }
 

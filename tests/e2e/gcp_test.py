@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 from harness import BIN, ROOT, Cluster, host, setUpModule, tearDownModule  # noqa: F401
@@ -89,6 +90,7 @@ class GcpStory(unittest.TestCase):
 
         key.rotate()
         cluster.update(key)
+        self.versions_are_told_apart(cluster, key)
         key.version('disable')
         self.assertEqual(cluster.sql('SELECT count(*) FROM cmek_test').stdout.strip(), '1',
                          'after a rotation the old version is not what opens the store')
@@ -98,6 +100,18 @@ class GcpStory(unittest.TestCase):
         infos = cluster.info()['cmek_config']['region_infos'][0]['key_infos']
         self.assertEqual((infos[0]['spec']['uri'], infos[0]['status']), (second.uri, 'ENABLED'))
         cluster.sql('DROP TABLE cmek_test;')
+
+    def versions_are_told_apart(self, cluster, key):
+        def retire_check(version):
+            return host.run(BIN / 'ccloud', 'cmek', 'retire-check', cluster.name, '--key', key.uri, '--version', version,
+                            ok=False)
+        deadline = time.monotonic() + 120
+        while retire_check('1').returncode != 0:  # until what it wrapped is re-encrypted
+            self.assertLess(time.monotonic(), deadline, retire_check('1').stdout)
+        self.assertIn(f'YES: version 1 of key {key.uri}', retire_check('1').stdout)
+        self.assertIn('found none under the data keys of its time', retire_check('1').stdout)
+        self.assertIn('it wraps the store key now', retire_check('2').stdout)
+        self.assertIn('it used 2, 1', retire_check('3').stderr)
 
     def test_gcloud_sees_its_own_checksums(self):
         key = GcpKey('by-hand')

@@ -91,6 +91,8 @@ TEST_F(Format, FullestRingFits) {
   for (DataKeyId target = 2; target < 2 + kMaxProofs; ++target) proved.proofs.push_back(ProofOf(target));
   EXPECT_TRUE(Through(proved).ok());
   for (DataKeyEntry& key : full.data_keys) key.seals = kMostSeals;
+  full.recovery = RecoveryEntry{std::string(kMaxPublicKeySize, 'p'), absl::FromUnixMicros(5),
+                                std::string(kMaxSealedSize, 's')};
   EXPECT_LT(EncodeBody(full).size(), kMaxFileSize - kChecksumSize - kMacSize);
   EXPECT_TRUE(Through(full).ok());
 }
@@ -138,6 +140,29 @@ TEST_F(Format, KeepsTheVersionsOfKeys) {
   EXPECT_EQ(read->keys[1].version, "3");
   EXPECT_EQ(read->proofs, contents.proofs);
   EXPECT_THAT(EncodeBody(contents).substr(8, 1), "\4");
+}
+
+TEST_F(Format, KeepsTheRecoveryKeyAndItsUse) {
+  Contents contents = Small();
+  contents.recovered_at = absl::FromUnixMicros(7);
+  auto read = Through(contents);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_FALSE(read->recovery.has_value());
+  EXPECT_EQ(read->recovered_at, absl::FromUnixMicros(7));
+  contents.recovery = RecoveryEntry{"pem", absl::FromUnixMicros(5), std::string(kMinSealedSize, 's')};
+  contents.recovered_at = absl::InfinitePast();
+  read = Through(contents);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->recovery->public_key, "pem");
+  EXPECT_EQ(read->recovery->created_at, absl::FromUnixMicros(5));
+  EXPECT_EQ(read->recovery->sealed, contents.recovery->sealed);
+  EXPECT_EQ(read->recovered_at, absl::InfinitePast());
+  EXPECT_THAT(EncodeBody(contents).substr(8, 1), "\5");
+  contents.recovery->sealed = std::string(kMaxSealedSize + 1, 's');
+  ExpectCorrupt(contents);
+  contents.recovery->sealed = std::string(kMinSealedSize, 's');
+  contents.recovery->public_key = std::string(kMaxPublicKeySize + 1, 'p');
+  ExpectCorrupt(contents);
 }
 
 TEST_F(Format, KeepsTheSeals) {

@@ -1,5 +1,5 @@
-// The format as files: versions 1 to 4 open and are written to the byte; what is broken is refused by its own
-// cause. tests/golden/v1/keyring/ to v4/ and tests/broken/keyring/ hold them. No switch writes them anew:
+// The format as files: versions 1 to 5 open and are written to the byte; what is broken is refused by its own
+// cause. tests/golden/v1/keyring/ to v5/ and tests/broken/keyring/ hold them. No switch writes them anew:
 // what they wrote must stay readable as it is.
 #include "crypto/hash.h"
 #include "keyring/format.h"
@@ -105,6 +105,25 @@ TEST_F(Golden, Version4IsWrittenToTheByteAndOpens) {
   EXPECT_EQ(ring->GetInfo().keys[0].version, "4");
   EXPECT_EQ(ring->GetInfo().keys[1].version, "3");
   EXPECT_EQ(ring->GetInfo().data_keys[1].seals, 600U + (1U << 22));
+}
+
+// Version 5: that of version 4, sealed to a recovery key. RSA-OAEP draws randomness that is not the
+// argument's: what is read is written to the byte.
+TEST_F(Golden, Version5OpensAndIsWrittenToTheByte) {
+  const std::string golden = testing::ReadFile(Path("golden/v5/keyring/keyring"));
+  const auto decoded = Decode(golden);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(EncodeBody(decoded->contents), decoded->body);
+  testing::WriteFile(dir_.File("keyring"), golden);
+  const auto ring = Reopen(next_, 5);
+  ASSERT_TRUE(ring.ok()) << ring.status();
+  const Info info = (*ring)->GetInfo();
+  const std::string pem = testing::ReadFile(Path("golden/v1/recovery/public-key.pem"));
+  ASSERT_TRUE(info.recovery.has_value());
+  EXPECT_EQ(info.recovery->key_id, crypto::RsaPublicKey::FromPem(pem)->Fingerprint());
+  EXPECT_EQ(info.recovery->created_at, absl::FromUnixSeconds(1'800'172'800));
+  EXPECT_FALSE(info.recovered_at.has_value());
+  EXPECT_EQ(info.keys[1].version, "3");
 }
 
 TEST_F(Golden, Version1IsWrittenToTheByte) {
@@ -216,6 +235,11 @@ INSTANTIATE_TEST_SUITE_P(
                       Broken{"key_version_with_blank", Cause::kCorrupt, "a version of a CMEK key"},
                       Broken{"key_version_too_long", Cause::kCorrupt, "a version of a CMEK key"},
                       Broken{"key_version_cut_short", Cause::kCorrupt, "do not fill it"},
+                      Broken{"no_recovery", Cause::kCorrupt, "nothing of what its version is for"},
+                      Broken{"unknown_recovery_kind", Cause::kFailedPrecondition, "kind of recovery key"},
+                      Broken{"sealed_too_short", Cause::kCorrupt, "sealed to its recovery key"},
+                      Broken{"no_recovery_public_key", Cause::kCorrupt, "size of its recovery key"},
+                      Broken{"recovery_cut_short", Cause::kCorrupt, "do not fill it"},
                       Broken{"seals_beyond_the_limit", Cause::kCorrupt, "beyond what one may seal"},
                       Broken{"seals_cut_short", Cause::kCorrupt, "do not fill it"},
                       Broken{"proof_of_a_key_from_the_future", Cause::kCorrupt, "targets of its proofs"},

@@ -8,10 +8,10 @@ namespace keyhold::cli {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> commands;
-    for (auto* group :
-         {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands,
-          CmekDrillCommands, CmekRetireCommands, SqlCommands, UserCommands, AllowlistCommands,
-          OrganizationCommands, ServiceAccountCommands, RoleCommands, PolicyCommands, ShellCommands}) {
+    for (auto* group : {AuthCommands, ClusterCommands, ClusterChangeCommands, CmekCommands, CmekCheckCommands,
+                        CmekDrillCommands, CmekRecoveryCommands, CmekRetireCommands, SqlCommands,
+                        UserCommands, AllowlistCommands, OrganizationCommands, ServiceAccountCommands,
+                        RoleCommands, PolicyCommands, ShellCommands}) {
       for (Command& command : group()) commands.push_back(std::move(command));
     }
     return commands;
@@ -25,6 +25,8 @@ std::string GroupSummary(const std::string& path) {
       {"cluster", "Clusters, their keys, users and networks"},
       {"cluster cmek", "Customer-managed encryption keys of a cluster"},
       {"cluster cmek policy", "What a cluster does while its KMS does not answer"},
+      {"cluster cmek recovery",
+       "A key that opens a cluster's stores when its KMS is lost, shared among people"},
       {"cmek", "What a CMEK key needs, and whether it has it"},
       {"cluster user", "SQL users of a cluster"},
       {"cluster networking", "Who may connect to a cluster"},

@@ -13,6 +13,7 @@ std::vector<Command> ClusterChangeCommands();
 std::vector<Command> CmekCommands();
 std::vector<Command> CmekCheckCommands();
 std::vector<Command> CmekDrillCommands();
+std::vector<Command> CmekRecoveryCommands();
 std::vector<Command> CmekRetireCommands();
 std::vector<Command> SqlCommands();
 std::vector<Command> UserCommands();
