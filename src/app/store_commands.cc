@@ -93,7 +93,8 @@ json ToJson(const store::Census& census) {
   }
   return {{"files", census.files},     {"directories", census.directories},
           {"links", census.links},     {"data_keys", uses},
-          {"damaged", census.damaged}, {"damaged_places", census.damaged_places}};
+          {"damaged", census.damaged}, {"damaged_places", census.damaged_places},
+          {"missing", census.missing}};
 }
 
 void PrintJson(const json& value) { std::printf("%s\n", value.dump(2).c_str()); }
@@ -129,6 +130,11 @@ void Print(const StoreCommandOptions& options, const store::Census& census) {
                 static_cast<unsigned long long>(use.maps), static_cast<unsigned long long>(use.others));
   }
   for (const std::string& place : census.damaged_places) std::printf("damaged: %s\n", place.c_str());
+  if (census.missing == 0) return;
+  std::printf(
+      "%llu files or directories are in the register and not found: deleted shortly before a crash, damaged, "
+      "or taken away\n",
+      static_cast<unsigned long long>(census.missing));
 }
 
 // An inode that is given back.

@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "node/generation.h"
+#include "store/register.h"
 
 namespace keyhold::node {
 namespace {
@@ -51,7 +53,7 @@ StatusOr<std::unique_ptr<Opened>> Opened::Open(const NodeOptions& options, const
   std::unique_ptr<Opened> opened(new Opened(options, parts, std::move(on_engine_exit)));
   KEYHOLD_ASSIGN_OR_RETURN(opened->store_, OpenStoreDirectory(options.dir + "/store"));
   KEYHOLD_RETURN_IF_ERROR(opened->OpenRing(desired, past.key_ring_epoch));
-  KEYHOLD_RETURN_IF_ERROR(opened->StartMount());
+  KEYHOLD_RETURN_IF_ERROR(opened->StartMount(past.store_generation));
   KEYHOLD_RETURN_IF_ERROR(opened->CheckGeneration(past.store_generation));
   KEYHOLD_RETURN_IF_ERROR(opened->StartEngine());
   return opened;
@@ -76,9 +78,10 @@ Status Opened::OpenRing(const wire::DesiredNode& desired, uint64_t min_epoch) {
   return OkStatus();
 }
 
-Status Opened::StartMount() {
+Status Opened::StartMount(uint64_t min_generation) {
   store::MountOptions options;
   options.mountpoint = options_.mountpoint;
+  options.min_generation = min_generation;
   options.extended_attributes = false;  // PostgreSQL has none, and each write would ask for one
   const store::Context context{parts_.posix, parts_.random, *ring_, counter_};
   KEYHOLD_ASSIGN_OR_RETURN(mount_, store::Mount::Start(context, store_, options));
@@ -86,12 +89,11 @@ Status Opened::StartMount() {
 }
 
 Status Opened::CheckGeneration(uint64_t min_generation) {
-  KEYHOLD_ASSIGN_OR_RETURN(generation_, ReadGeneration(options_.mountpoint));
-  if (generation_ < min_generation) {
-    return Error(Cause::kFailedPrecondition, "the store is an older copy: its generation is " +
-                                                 std::to_string(generation_) + ", and generation " +
-                                                 std::to_string(min_generation) +
-                                                 " has been in force; put the latest store back");
+  generation_ = mount_->generation();
+  // A store from before there were registers has it in a file.
+  if (generation_ == 0) {
+    KEYHOLD_ASSIGN_OR_RETURN(generation_, ReadGeneration(options_.mountpoint));
+    KEYHOLD_RETURN_IF_ERROR(store::CheckGeneration(generation_, min_generation));
   }
   WriteGeneration();
   return OkStatus();
@@ -99,12 +101,9 @@ Status Opened::CheckGeneration(uint64_t min_generation) {
 
 // A disk that is full must not keep a node from opening; the copy that it fails to tell apart is a young one.
 void Opened::WriteGeneration() {
-  const Status written = keyhold::node::WriteGeneration(options_.mountpoint, generation_ + 1);
-  if (written.ok()) {
-    ++generation_;
-  } else {
-    spdlog::warn("node: {}", std::string(written.message()));
-  }
+  const Status written = mount_->NextGeneration(generation_);
+  if (!written.ok()) spdlog::warn("node: {}", std::string(written.message()));
+  generation_ = std::max(generation_.load(), mount_->generation());
 }
 
 void Opened::NextGeneration() {
@@ -199,13 +198,16 @@ Status Opened::Close() {
   }
   if (engine_ != nullptr) engine_->Stop(kEngineStop);
   const std::scoped_lock sql(sql_);
+  engine_.reset();
+  Status unmounted;
   {
     const std::scoped_lock generation(generation_mutex_);
-    if (mount_ != nullptr && engine_ != nullptr) WriteGeneration();
+    if (mount_ != nullptr) {
+      unmounted = mount_->Stop(kUnmount);
+      generation_ = std::max(generation_.load(), mount_->generation());
+    }
+    mount_.reset();
   }
-  engine_.reset();
-  const Status unmounted = mount_ == nullptr ? OkStatus() : mount_->Stop(kUnmount);
-  mount_.reset();
   const std::scoped_lock key(key_);
   const Status settled = ring_ == nullptr ? OkStatus() : ring_->SettleSeals();
   if (!settled.ok()) spdlog::warn("node: {}", std::string(settled.message()));

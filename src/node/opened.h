@@ -79,7 +79,7 @@ class Opened {
  private:
   Opened(const NodeOptions& options, const NodeParts& parts, std::function<void()> on_engine_exit);
   Status OpenRing(const wire::DesiredNode& desired, uint64_t min_epoch);
-  Status StartMount();
+  Status StartMount(uint64_t min_generation);
   Status CheckGeneration(uint64_t min_generation);
   void WriteGeneration();
   Status StartEngine();

@@ -60,22 +60,30 @@ void File::RecentBlocks::Drop(uint64_t first, uint64_t end) {
   }
 }
 
-File::File(const Context& context, const Identity& identity)
+File::File(const Context& context, const Identity& identity, uint64_t floor, uint64_t settled,
+           Register* lines)
     : context_(context),
-      floor_(identity.counter),
+      floor_(floor),
+      register_(lines),
       identity_(identity),
       ciphers_(context.keys, identity.id),
-      maps_(context_, ciphers_, identity.id) {}
+      maps_(context_, ciphers_, identity.id, lines),
+      reserved_(identity.counter),
+      settled_(settled) {}
 
-StatusOr<std::unique_ptr<File>> File::Create(const Context& context, int fd) {
-  const Identity identity = NewIdentity(context, InodeKind::kFile);
+StatusOr<std::unique_ptr<File>> File::Create(const Context& context, int fd, const Identity& identity,
+                                             Register* lines) {
   KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context, fd, identity));
-  return std::unique_ptr<File>(new File(context, identity));
+  return std::unique_ptr<File>(new File(context, identity, 0, identity.counter, lines));
 }
 
-StatusOr<std::unique_ptr<File>> File::Open(const Context& context, int fd) {
-  KEYHOLD_ASSIGN_OR_RETURN(const Identity identity, ReadIdentity(context, fd, InodeKind::kFile));
-  std::unique_ptr<File> file(new File(context, identity));
+StatusOr<std::unique_ptr<File>> File::Open(const Context& context, int fd, Register* lines, InodeKind kind) {
+  KEYHOLD_ASSIGN_OR_RETURN(const Identity identity, ReadIdentity(context, fd, kind));
+  uint64_t settled = identity.counter;
+  if (lines != nullptr) {
+    KEYHOLD_ASSIGN_OR_RETURN(settled, lines->Check(identity));
+  }
+  std::unique_ptr<File> file(new File(context, identity, identity.counter, settled, lines));
   KEYHOLD_RETURN_IF_ERROR(file->LoadSize(fd));
   return file;
 }

@@ -43,10 +43,14 @@ struct Survey {
 
 class File {
  public:
-  // The file behind `fd`, which must be empty: gives it an identity.
-  static StatusOr<std::unique_ptr<File>> Create(const Context& context, int fd);
-  // An existing one. kCorrupt when identity, last block or length do not fit each other.
-  static StatusOr<std::unique_ptr<File>> Open(const Context& context, int fd);
+  // The file behind `fd`, which must be empty: gives it that identity. `lines`, which outlives the file,
+  // learns what of it is durable; null: nobody does.
+  static StatusOr<std::unique_ptr<File>> Create(const Context& context, int fd, const Identity& identity,
+                                                Register* lines = nullptr);
+  // An existing one. kCorrupt when identity, last block or length do not fit each other, or are older than
+  // their lines.
+  static StatusOr<std::unique_ptr<File>> Open(const Context& context, int fd, Register* lines = nullptr,
+                                              InodeKind kind = InodeKind::kFile);
 
   uint64_t size() const;
   const FileId& id() const { return identity_.id; }
@@ -68,6 +72,12 @@ class File {
   // then, and twice before a file is put away, until HasUnsealed() is false.
   Status Seal(int fd);
   bool HasUnsealed() const;
+
+  // The register lags behind the identity: it was written since (kWritten), or found so. Settle() makes it
+  // durable and catches up.
+  enum class Lag { kNone, kFound, kWritten };
+  Lag RegisterLag() const;
+  Status Settle(int fd);
 
   // Looks at some blocks from `first` on, under the file's lock, and returns the block to go on with; nothing
   // at the end. What does not authenticate is noted and left as it is; errors are the disk's.
@@ -100,7 +110,7 @@ class File {
     size_t next_ = 0;
   };
 
-  File(const Context& context, const Identity& identity);
+  File(const Context& context, const Identity& identity, uint64_t floor, uint64_t settled, Register* lines);
 
   Status LoadSize(int fd);
   Status OpenBlock(const uint8_t* sector, uint64_t block, uint64_t required, uint8_t* payload,
@@ -120,6 +130,10 @@ class File {
   Status LowerSealedLimit(int fd, uint64_t blocks);
   Status RaiseSealedLimit(int fd);
   Status ReserveCounters(int fd, uint64_t greatest);
+  Status Renew(int fd, Identity changed);
+  void IsSettled(uint64_t counter);
+  Status WriteMap(int fd, uint64_t group, const MapEntries& entries, uint64_t counter);
+  void MapsAreDurable();
   Status SyncFailed(int error);
   Status WriteMaps(int fd);
   uint64_t MapReach(const std::map<uint64_t, std::vector<std::pair<uint64_t, uint64_t>>>& by_group) const;
@@ -130,15 +144,20 @@ class File {
 
   const Context context_;
   const uint64_t floor_;  // no map that this File found has a greater counter
+  Register* const register_;
   mutable std::shared_mutex mutex_;
   Identity identity_;
   FileCiphers ciphers_;
   SealMap maps_;
   uint64_t size_ = 0;  // guarded by mutex_, as all that follows
   RecentBlocks recent_;
-  Counters pending_;             // written, not known to be durable
-  std::list<Counters> syncing_;  // what each Sync() under way will have made durable
-  Counters durable_;             // durable, not in a map
+  Counters pending_;                           // written, not known to be durable
+  std::list<Counters> syncing_;                // what each Sync() under way will have made durable
+  Counters durable_;                           // durable, not in a map
+  uint64_t reserved_;                          // the identity's counter, as it is durable
+  uint64_t settled_;                           // of the identity, as the register has it
+  bool written_ = false;                       // the identity, since then
+  std::map<uint64_t, uint64_t> written_maps_;  // group: counter; not known to be durable
   uint64_t mapped_blocks_ = 0;   // maps are written up to here, not known to be durable; 0: none
   uint64_t map_rounds_ = 0;      // how often maps were written
   std::set<uint64_t> doubtful_;  // groups whose cleared entries a failed sync may have lost

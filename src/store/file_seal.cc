@@ -16,9 +16,6 @@ namespace {
 // Maps are not laid over a hole of more groups than this (126 MiB): what is written behind it stays unsealed.
 constexpr uint64_t kLargestSealedGap = 64;
 
-// Counters are reserved for ten minutes ahead: the sync that this takes is rare.
-constexpr uint64_t kReservedAhead = 600'000'000;
-
 // So many blocks wait for their map at the most.
 constexpr size_t kUnsealedBlocks = 8192;
 
@@ -27,8 +24,10 @@ constexpr size_t kUnsealedBlocks = 8192;
 Status File::Sync(int fd, bool data_only) {
   std::list<Counters>::iterator syncing;
   uint64_t round = 0;
+  uint64_t counter = 0;
   {
     const std::unique_lock lock(mutex_);
+    counter = identity_.counter;
     syncing = syncing_.insert(syncing_.end(), std::exchange(pending_, {}));
     round = map_rounds_;
   }
@@ -41,7 +40,11 @@ Status File::Sync(int fd, bool data_only) {
     uint64_t& last = durable_[block];
     last = std::max(last, counter);
   }
-  if (mapped_blocks_ != 0 && round == map_rounds_) KEYHOLD_RETURN_IF_ERROR(RaiseSealedLimit(fd));
+  if (!data_only) IsSettled(counter);
+  if (round == map_rounds_) {
+    MapsAreDurable();
+    if (mapped_blocks_ != 0) KEYHOLD_RETURN_IF_ERROR(RaiseSealedLimit(fd));
+  }
   return durable_.size() > kUnsealedBlocks ? WriteMaps(fd) : OkStatus();
 }
 
@@ -50,6 +53,7 @@ Status File::SyncFailed(int error) {
   pending_.clear();
   for (Counters& syncing : syncing_) syncing.clear();
   mapped_blocks_ = 0;
+  written_maps_.clear();
   return ErrnoError(error, "syncing a backing file");
 }
 
@@ -68,6 +72,7 @@ Status File::Seal(int fd) {
   if (mapped_blocks_ != 0) {
     const int result = context_.posix.FDataSync(fd);
     if (result != 0) return SyncFailed(-result);
+    MapsAreDurable();
     KEYHOLD_RETURN_IF_ERROR(RaiseSealedLimit(fd));
   }
   return durable_.empty() ? OkStatus() : WriteMaps(fd);
@@ -76,33 +81,83 @@ Status File::Seal(int fd) {
 Status File::LowerSealedLimit(int fd, uint64_t blocks) {
   mapped_blocks_ = 0;
   maps_.Drop(GroupOf(blocks));
+  written_maps_.erase(written_maps_.lower_bound(GroupOf(blocks)), written_maps_.end());
   if (identity_.sealed_blocks <= blocks) return OkStatus();
   Identity lowered = identity_;
   lowered.sealed_blocks = blocks;
-  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, lowered));
-  identity_ = lowered;
-  return OkStatus();
+  return Renew(fd, lowered);
 }
 
 Status File::RaiseSealedLimit(int fd) {
   Identity raised = identity_;
   raised.sealed_blocks = std::max(identity_.sealed_blocks, std::min(mapped_blocks_, BlocksFor(size_)));
   mapped_blocks_ = 0;
-  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, raised));
-  identity_ = raised;
+  return raised.sealed_blocks == identity_.sealed_blocks ? OkStatus() : Renew(fd, raised);
+}
+
+// Each identity has a greater counter than the one before: that is how an older one is told.
+Status File::Renew(int fd, Identity changed) {
+  changed.counter = std::max(changed.counter, identity_.counter + 1);
+  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, changed));
+  identity_ = changed;
+  written_ = true;
   return OkStatus();
 }
 
-// No map has a counter above the one in the identity, whatever is lost in a crash: what is written after it
-// is then newer than every entry, also where the clock was set back. fdatasync(2) need not write attributes.
+// No map has a counter above the one in the identity, neither its own nor an entry, whatever is lost in a
+// crash: what is written after it is then newer, also where the clock was set back. fdatasync(2) need not
+// write attributes.
 Status File::ReserveCounters(int fd, uint64_t greatest) {
-  if (greatest <= identity_.counter) return OkStatus();
+  if (greatest <= reserved_) return OkStatus();
   Identity reserved = identity_;
   reserved.counter = greatest + kReservedAhead;
-  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, reserved));
+  KEYHOLD_RETURN_IF_ERROR(Renew(fd, reserved));
   if (const int result = context_.posix.FSync(fd); result != 0) return SyncFailed(-result);
-  identity_ = reserved;
+  reserved_ = identity_.counter;
+  IsSettled(identity_.counter);
   return OkStatus();
+}
+
+void File::IsSettled(uint64_t counter) {
+  if (counter <= settled_) return;
+  settled_ = counter;
+  if (counter == identity_.counter) written_ = false;
+  if (register_ != nullptr) register_->Raise(identity_.id, 0, counter);
+}
+
+File::Lag File::RegisterLag() const {
+  const std::shared_lock lock(mutex_);
+  if (register_ == nullptr || identity_.counter <= settled_) return Lag::kNone;
+  return written_ ? Lag::kWritten : Lag::kFound;
+}
+
+Status File::Settle(int fd) {
+  uint64_t counter = 0;
+  {
+    const std::shared_lock lock(mutex_);
+    counter = identity_.counter;
+  }
+  const int result = context_.posix.FSync(fd);
+  const std::unique_lock lock(mutex_);
+  if (result != 0) return SyncFailed(-result);
+  IsSettled(counter);
+  return OkStatus();
+}
+
+Status File::WriteMap(int fd, uint64_t group, const MapEntries& entries, uint64_t counter) {
+  ++map_rounds_;
+  KEYHOLD_RETURN_IF_ERROR(maps_.Write(fd, group, entries, counter));
+  written_maps_[group] = counter;
+  return OkStatus();
+}
+
+void File::MapsAreDurable() {
+  if (register_ != nullptr) {
+    for (const auto& [group, counter] : written_maps_) {
+      register_->Raise(identity_.id, PartOfMap(group), counter);
+    }
+  }
+  written_maps_.clear();
 }
 
 // How far maps will reach: through all groups that have something to seal, but over no gap that is too large.
@@ -118,13 +173,9 @@ uint64_t File::MapReach(
 
 Status File::WriteMaps(int fd) {
   std::map<uint64_t, std::vector<std::pair<uint64_t, uint64_t>>> by_group;
-  uint64_t greatest = 0;
-  for (const auto& entry : durable_) {
-    by_group[GroupOf(entry.first)].push_back(entry);
-    greatest = std::max(greatest, entry.second);
-  }
-  KEYHOLD_RETURN_IF_ERROR(ReserveCounters(fd, greatest));
-  ++map_rounds_;
+  for (const auto& entry : durable_) by_group[GroupOf(entry.first)].push_back(entry);
+  const uint64_t counter = context_.counter.Next(floor_);  // greater than those of the blocks
+  KEYHOLD_RETURN_IF_ERROR(ReserveCounters(fd, counter));
   const uint64_t mapped = std::max(identity_.sealed_blocks, mapped_blocks_);
   const uint64_t reach = MapReach(by_group);
   for (uint64_t group = GroupOf(mapped); group < GroupOf(reach + kGroupBlocks - 1); ++group) by_group[group];
@@ -137,10 +188,10 @@ Status File::WriteMaps(int fd) {
       const uint64_t keep = std::min(kGroupBlocks, mapped - group * kGroupBlocks);
       std::fill(entries.begin() + static_cast<ptrdiff_t>(keep), entries.end(), 0);
     }
-    for (const auto& [block, counter] : sealed) {
-      if (block < reach) entries[IndexInGroup(block)] = counter;
+    for (const auto& [block, written] : sealed) {
+      if (block < reach) entries[IndexInGroup(block)] = written;
     }
-    KEYHOLD_RETURN_IF_ERROR(maps_.Write(fd, group, entries));
+    KEYHOLD_RETURN_IF_ERROR(WriteMap(fd, group, entries, counter));
   }
   mapped_blocks_ = reach;
   durable_.clear();
@@ -150,6 +201,9 @@ Status File::WriteMaps(int fd) {
 // Blocks [first, end) may become holes: their entries are cleared, durably, before they do.
 Status File::UnsealRange(int fd, uint64_t first, uint64_t end) {
   const uint64_t sealed_end = std::min(end, std::max(identity_.sealed_blocks, mapped_blocks_));
+  if (first >= sealed_end) return OkStatus();
+  const uint64_t counter = context_.counter.Next(floor_);
+  KEYHOLD_RETURN_IF_ERROR(ReserveCounters(fd, counter));
   std::set<uint64_t> changed;
   for (uint64_t block = first; block < sealed_end;) {
     const uint64_t group = GroupOf(block);
@@ -163,10 +217,11 @@ Status File::UnsealRange(int fd, uint64_t first, uint64_t end) {
     std::fill(from, to, 0);
     changed.insert(group);
     doubtful_.insert(group);
-    KEYHOLD_RETURN_IF_ERROR(maps_.Write(fd, group, entries));
+    KEYHOLD_RETURN_IF_ERROR(WriteMap(fd, group, entries, counter));
   }
   if (changed.empty()) return OkStatus();
   if (const int result = context_.posix.FDataSync(fd); result != 0) return SyncFailed(-result);
+  MapsAreDurable();
   for (const uint64_t group : changed) doubtful_.erase(group);
   return OkStatus();
 }

@@ -24,9 +24,7 @@ Status File::SetKeys(int fd, DataKeyId key, DataKeyId previous) {
   Identity changed = identity_;
   changed.key = key;
   changed.previous = previous;
-  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, changed));
-  identity_ = changed;
-  return OkStatus();
+  return Renew(fd, changed);
 }
 
 StatusOr<std::optional<uint64_t>> File::LookAt(int fd, uint64_t first, SurveyKind kind, Survey* survey) {
@@ -125,14 +123,17 @@ Status File::LookAtMap(int fd, uint64_t group, SurveyKind kind, Survey* survey) 
   SectorHeader header;
   if (!entries.ok() || !ParseHeader(sector.data(), &header)) {
     if (!entries.ok() && CauseOf(entries.status()) != Cause::kCorrupt) return entries.status();
-    survey->damaged.push_back("the map of group " + std::to_string(group) + " does not authenticate");
+    survey->damaged.push_back(entries.ok() ? "the map of group " + std::to_string(group) + " is damaged"
+                                           : std::string(entries.status().message()));
     return OkStatus();
   }
   ++survey->maps[header.key];
   if (kind != SurveyKind::kRewrite || header.key == context_.keys.Active()) return OkStatus();
   survey->bytes += sector.size();
   ++survey->rewritten;
-  return maps_.Write(fd, group, *entries);
+  const uint64_t counter = context_.counter.Next(floor_);
+  KEYHOLD_RETURN_IF_ERROR(ReserveCounters(fd, counter));
+  return WriteMap(fd, group, *entries, counter);
 }
 
 }  // namespace keyhold::store

@@ -21,6 +21,9 @@ constexpr size_t kIdAt = 8;
 constexpr size_t kSealedAt = 24;
 constexpr size_t kCounterAt = 32;
 constexpr size_t kPreviousAt = 40;  // version 2
+constexpr uint16_t kBornFlag = 2;
+constexpr uint16_t kRegisteredFlag = 4;
+
 constexpr size_t kTagLength = 16;
 constexpr size_t kLargestAttribute = 60;
 
@@ -29,6 +32,13 @@ using Attribute = std::array<uint8_t, kLargestAttribute>;
 constexpr size_t TagAt(uint8_t version) { return version == kMovingVersion ? 44 : 40; }
 
 }  // namespace
+
+uint64_t Identity::Birth() const { return born ? Load<uint64_t>(id.data()) : 0; }
+
+void Identity::SetBirth(uint64_t birth) {
+  born = true;
+  Save<uint64_t>(id.data(), birth);
+}
 
 Identity NewIdentity(const Context& context, InodeKind kind) {
   Identity identity;
@@ -47,11 +57,14 @@ StatusOr<Identity> ReadIdentity(const Context& context, int fd, InodeKind kind) 
   const uint8_t version = bytes[kVersionAt];
   const size_t tag_at = TagAt(version);
   if (size < 0 || static_cast<size_t>(size) != tag_at + kTagLength ||
-      (version != kVersion && version != kMovingVersion) || Load<uint16_t>(&bytes[kFlagsAt]) != 0) {
+      (version != kVersion && version != kMovingVersion) ||
+      (Load<uint16_t>(&bytes[kFlagsAt]) & ~(kBornFlag | kRegisteredFlag)) != 0) {
     return Error(Cause::kCorrupt, "its identity is of an unknown form; was it written by a newer Keyhold?");
   }
   Identity identity;
   identity.kind = static_cast<InodeKind>(bytes[kKindAt]);
+  identity.born = (Load<uint16_t>(&bytes[kFlagsAt]) & kBornFlag) != 0;
+  identity.registered = (Load<uint16_t>(&bytes[kFlagsAt]) & kRegisteredFlag) != 0;
   identity.key = Load<uint32_t>(&bytes[kKeyAt]);
   std::memcpy(identity.id.data(), &bytes[kIdAt], identity.id.size());
   identity.sealed_blocks = Load<uint64_t>(&bytes[kSealedAt]);
@@ -73,6 +86,8 @@ Status WriteIdentity(const Context& context, int fd, const Identity& identity) {
   const size_t tag_at = TagAt(version);
   bytes[kVersionAt] = version;
   bytes[kKindAt] = static_cast<uint8_t>(identity.kind);
+  Save<uint16_t>(&bytes[kFlagsAt], static_cast<uint16_t>((identity.born ? kBornFlag : 0) |
+                                                         (identity.registered ? kRegisteredFlag : 0)));
   Save<uint32_t>(&bytes[kKeyAt], identity.key);
   std::memcpy(&bytes[kIdAt], identity.id.data(), identity.id.size());
   Save<uint64_t>(&bytes[kSealedAt], identity.sealed_blocks);

@@ -129,6 +129,11 @@ std::unique_ptr<Inode> InodeTable::Forget(Inode* inode, uint64_t count) {
   return last;
 }
 
+bool InodeTable::IsLast(const Inode* inode, uint64_t count) {
+  const std::lock_guard lock(mutex_);
+  return inode->lookups == count;
+}
+
 void InodeTable::Keep(Inode* inode) {
   const std::lock_guard lock(mutex_);
   ++inode->lookups;

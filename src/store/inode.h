@@ -79,6 +79,9 @@ class InodeTable {
   // Takes `count` lookups back; after the last one returns the inode, which the caller ends.
   std::unique_ptr<Inode> Forget(Inode* inode, uint64_t count);
 
+  // True when there are no more lookups of it than `count`.
+  bool IsLast(const Inode* inode, uint64_t count);
+
   // One more lookup of an inode that has some.
   void Keep(Inode* inode);
 

@@ -23,6 +23,7 @@ namespace keyhold::store {
 namespace {
 
 constexpr absl::Duration kReadyWithin = absl::Seconds(10);
+constexpr size_t kLinesOfAnInterval = 100'000;
 constexpr absl::Duration kBusyRetry = absl::Milliseconds(20);
 
 // The kernel reads 128 KiB ahead of a FUSE file at most, whatever was agreed with it, unless it is told here.
@@ -80,6 +81,8 @@ class Mount::Impl {
   Status Stop(absl::Duration deadline);
   void Wait();
   uint64_t corrupt_count() const { return tree_ == nullptr ? 0 : tree_->corrupt_count(); }
+  uint64_t generation() const { return tree_ == nullptr ? last_generation_ : tree_->generation(); }
+  Status NextGeneration(uint64_t above) { return tree_->NextGeneration(above); }
   Reencryption& reencryption() { return *reencryption_; }
 
  private:
@@ -87,6 +90,7 @@ class Mount::Impl {
   Status AwaitReady();
   void Serve();
   void SealNowAndThen();
+  void CloseTree();
   Status Detach(absl::Duration deadline);
   void Finish();
 
@@ -98,6 +102,7 @@ class Mount::Impl {
   std::unique_ptr<FuseState> state_;
   std::unique_ptr<Aside> aside_;
   fuse_session* session_ = nullptr;
+  uint64_t last_generation_ = 0;  // once the tree is closed
   std::thread server_;
   std::thread sealer_;
 
@@ -133,7 +138,8 @@ Status Mount::Impl::AwaitReady() {
 
 Status Mount::Impl::Start(int store) {
   KEYHOLD_ASSIGN_OR_RETURN(lock_, LockStore(context_.posix, store));
-  KEYHOLD_ASSIGN_OR_RETURN(tree_, Tree::Open(context_, store, options_.open_descriptors));
+  KEYHOLD_ASSIGN_OR_RETURN(tree_,
+                           Tree::Open(context_, store, options_.open_descriptors, options_.min_generation));
   reencryption_ = std::make_unique<Reencryption>(*tree_, SystemClock());
   const auto ready = [this] {
     const std::lock_guard lock(mutex_);
@@ -165,12 +171,28 @@ void Mount::Impl::Serve() {
 
 void Mount::Impl::SealNowAndThen() {
   std::unique_lock lock(mutex_);
+  absl::Duration since;  // the last record
   while (
       !changed_.wait_for(lock, absl::ToChronoMilliseconds(options_.seal_interval), [&] { return ended_; })) {
     lock.unlock();
     tree_->SealSome(false);
+    since += options_.seal_interval;
+    const auto share = static_cast<int64_t>(1 + tree_->register_size() / kLinesOfAnInterval);
+    if (since >= options_.register_interval * share) {
+      since = absl::ZeroDuration();
+      const Status recorded = tree_->Record();
+      if (!recorded.ok()) spdlog::warn("store: {}", std::string(recorded.message()));
+    }
     lock.lock();
   }
+}
+
+void Mount::Impl::CloseTree() {
+  if (tree_ == nullptr) return;
+  const Status closed = tree_->Close();
+  if (!closed.ok()) spdlog::warn("store: {}", std::string(closed.message()));
+  last_generation_ = tree_->generation();
+  tree_.reset();
 }
 
 void Mount::Impl::Wait() {
@@ -224,7 +246,7 @@ void Mount::Impl::Finish() {
     fuse_session_destroy(session_);
     session_ = nullptr;
   }
-  tree_.reset();
+  CloseTree();
   lock_.reset();
 }
 
@@ -241,6 +263,8 @@ StatusOr<std::unique_ptr<Mount>> Mount::Start(const Context& context, int store,
 Status Mount::Stop(absl::Duration deadline) { return impl_->Stop(deadline); }
 void Mount::Wait() { impl_->Wait(); }
 uint64_t Mount::corrupt_count() const { return impl_->corrupt_count(); }
+uint64_t Mount::generation() const { return impl_->generation(); }
+Status Mount::NextGeneration(uint64_t above) { return impl_->NextGeneration(above); }
 Reencryption& Mount::reencryption() { return impl_->reencryption(); }
 
 }  // namespace keyhold::store

@@ -14,7 +14,8 @@
 namespace keyhold::store {
 
 struct MountOptions {
-  std::string mountpoint;  // an existing directory
+  std::string mountpoint;       // an existing directory
+  uint64_t min_generation = 0;  // what is older is refused
   // Files opened O_DSYNC bypass the page cache: one durable write per call, no second request to sync it. For
   // WALs.
   bool direct_dsync = true;
@@ -25,13 +26,16 @@ struct MountOptions {
   size_t open_descriptors = 2048;
   // How often what became durable is written down in the maps.
   absl::Duration seal_interval = absl::Seconds(5);
+  // How often the register is put on the disk where there is something new; for each hundred thousand lines
+  // that it has.
+  absl::Duration register_interval = absl::Minutes(1);
 };
 
 class Mount {
  public:
   // Opens the store in the directory `store` (kept by the caller until Stop() has returned; empty: a new
-  // store) and returns when the kernel has taken the mount. Errors as of Tree::Open; kFailedPrecondition when
-  // the store is in use; kIo when the kernel refuses. `context` and all it names outlive the Mount.
+  // store) and returns when the kernel has taken the mount. Errors as of Tree::Open; kFailedPrecondition also
+  // when the store is in use; kIo when the kernel refuses. `context` and all it names outlive the Mount.
   static StatusOr<std::unique_ptr<Mount>> Start(const Context& context, int store,
                                                 const MountOptions& options);
 
@@ -48,6 +52,11 @@ class Mount {
 
   // Blocks (or inodes) that did not authenticate since the start.
   uint64_t corrupt_count() const;
+
+  // The number of the store's register; still there after Stop(). Who remembers it notices an older store.
+  uint64_t generation() const;
+  // Puts the register on the disk with a number above `above`. On failure the generation is as it was.
+  Status NextGeneration(uint64_t above);
 
   // Of this store, in the background. Stop() stops it; it is not to be started again then.
   Reencryption& reencryption();

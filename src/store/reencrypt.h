@@ -24,7 +24,8 @@ class Tree;
 struct KeyUse {
   uint64_t blocks = 0;  // of files: data sectors
   uint64_t maps = 0;    // map sectors
-  uint64_t others = 0;  // identities (a directory's with its names), links' targets, extended attributes
+  uint64_t others =
+      0;  // identities (a directory's with its names), links' targets, extended attributes, the register
 
   uint64_t total() const { return blocks + maps + others; }
 };
@@ -37,6 +38,9 @@ struct Census {
   uint64_t links = 0;
   uint64_t damaged = 0;                     // places that do not authenticate
   std::vector<std::string> damaged_places;  // the first hundred, as "inode N: why"
+  // Of files and directories that the register knows, those that were not found sound; by TakeCensus() with
+  // `authenticate`. Ends of files that a crash came close behind are among them.
+  uint64_t missing = 0;
 };
 
 // kCounting: looks how much there is; kRewriting; kProving: scans everything again. The others are ends.

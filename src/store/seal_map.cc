@@ -40,6 +40,11 @@ StatusOr<MapEntries> SealMap::Read(int fd, uint64_t group) {
   if (!OpenSector(**cipher, {file_, group, SectorKind::kMap}, header, sector.data(), payload.data())) {
     return Error(Cause::kCorrupt, "the map of group " + std::to_string(group) + " does not authenticate");
   }
+  if (register_ != nullptr && header.counter < register_->Least(file_, PartOfMap(group))) {
+    return Error(Cause::kCorrupt, "the map of group " + std::to_string(group) +
+                                      " is an older copy: the store's register has a newer one; put the "
+                                      "latest one back");
+  }
   MapEntries entries;
   std::memcpy(entries.data(), payload.data(), sizeof entries);
   cache_.emplace_front(group, entries);
@@ -47,11 +52,11 @@ StatusOr<MapEntries> SealMap::Read(int fd, uint64_t group) {
   return entries;
 }
 
-Status SealMap::Write(int fd, uint64_t group, const MapEntries& entries) {
+Status SealMap::Write(int fd, uint64_t group, const MapEntries& entries, uint64_t counter) {
   SectorHeader header;
   KEYHOLD_ASSIGN_OR_RETURN(header.key, context_.keys.KeyToSeal(1));
   header.length = kPayloadSize;
-  header.counter = context_.counter.Next(0);
+  header.counter = counter;
   context_.random.Fill(header.nonce);
   KEYHOLD_ASSIGN_OR_RETURN(const crypto::Aes256Gcm* cipher, ciphers_.For(header.key));
   std::array<uint8_t, kPayloadSize> payload{};

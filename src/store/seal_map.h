@@ -10,6 +10,7 @@
 #include <list>
 #include <mutex>
 
+#include "store/register.h"
 #include "store/sector.h"
 
 namespace keyhold::store {
@@ -18,18 +19,19 @@ using MapEntries = std::array<uint64_t, kGroupBlocks>;
 
 class SealMap {
  public:
-  SealMap(const Context& context, FileCiphers& ciphers, const FileId& file)
-      : context_(context), ciphers_(ciphers), file_(file) {}
+  // `lines`: what the file's maps are held against; null: nothing.
+  SealMap(const Context& context, FileCiphers& ciphers, const FileId& file, const Register* lines)
+      : context_(context), ciphers_(ciphers), file_(file), register_(lines) {}
 
   // The entries of blocks [first, first + count), all of one group, into `out`; 0 for blocks at or above
   // `limit`.
   Status Required(int fd, uint64_t first, size_t count, uint64_t limit, uint64_t* out);
 
-  // The whole map of `group`. kCorrupt when its sector is missing or does not authenticate.
+  // The whole map of `group`. kCorrupt when its sector is missing, does not authenticate or is an older copy.
   StatusOr<MapEntries> Read(int fd, uint64_t group);
 
-  // Replaces it on the disk, not yet durably.
-  Status Write(int fd, uint64_t group, const MapEntries& entries);
+  // Replaces it on the disk, not yet durably. `counter`: of this write, greater than that of the one before.
+  Status Write(int fd, uint64_t group, const MapEntries& entries, uint64_t counter);
 
   // Forgets what is cached of groups at or above `group`.
   void Drop(uint64_t group);
@@ -40,6 +42,7 @@ class SealMap {
   const Context& context_;
   FileCiphers& ciphers_;
   const FileId file_;
+  const Register* const register_;
   std::mutex mutex_;
   std::list<std::pair<uint64_t, MapEntries>> cache_;  // guarded by mutex_; last used first
 };

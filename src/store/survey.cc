@@ -55,6 +55,7 @@ StatusOr<SurveyResult> Surveyor::Run() {
   const Status done = RunWatched();
   StopWatching();
   KEYHOLD_RETURN_IF_ERROR(done);
+  if (pass_ != Pass::kStock) KEYHOLD_RETURN_IF_ERROR(VisitRegister());
   return std::move(result_);
 }
 
@@ -72,6 +73,20 @@ Status Surveyor::RunWatched() {
     }
     KEYHOLD_RETURN_IF_ERROR(status);
   }
+}
+
+// What the pass has opened has a line. The register itself is replaced where it is under an older key.
+Status Surveyor::VisitRegister() {
+  Register& lines = *tree_.register_;
+  if (result_.census.damaged == 0) lines.AllAreEntered();
+  if (pass_ == Pass::kVerify) result_.census.missing = lines.Missing(seen_).size();
+  KEYHOLD_ASSIGN_OR_RETURN(Survey survey, lines.Count());
+  if (Rewrites() && !survey.blocks.empty() && survey.blocks.begin()->first < tree_.active_key()) {
+    KEYHOLD_RETURN_IF_ERROR(tree_.NextGeneration(0));
+    KEYHOLD_ASSIGN_OR_RETURN(survey, lines.Count());
+  }
+  for (const auto& [key, count] : survey.blocks) result_.census.uses[key].others += count;
+  return OkStatus();
 }
 
 StatusOr<bool> Surveyor::TakeMoved(std::vector<Tree::Moved>* moved) {
@@ -150,6 +165,7 @@ Status Surveyor::VisitDirectory(Inode* directory) {
     const auto names = tree_.NamesOf(directory, fd);
     if (!names.ok()) return Judge(directory, names.status());
     key = directory->directory->key;
+    if (pass_ == Pass::kVerify) seen_.insert(directory->directory->id);
   }
   ++result_.census.directories;
   if (pass_ != Pass::kStock) {
@@ -203,6 +219,7 @@ Status Surveyor::VisitFile(Inode* inode) {
   const auto file = tree_.FileOf(inode, fd);
   if (!file.ok()) return Judge(inode, file.status());
   const DataKeyId key = (*file)->identity().key;
+  if (pass_ == Pass::kVerify) seen_.insert((*file)->id());
   ++result_.census.uses[key].others;
   KEYHOLD_RETURN_IF_ERROR(CountAttributes(inode, fd));
   if (pass_ == Pass::kRewrite && key == tree_.context_.keys.Active()) {

@@ -43,6 +43,7 @@ class Surveyor {
  private:
   bool Rewrites() const { return pass_ == Pass::kRewrite || pass_ == Pass::kProve; }
   Status RunWatched();
+  Status VisitRegister();
   StatusOr<bool> TakeMoved(std::vector<Tree::Moved>* moved);
   void StopWatching();
   Status VisitMoved(const Tree::Moved& moved);
@@ -64,7 +65,8 @@ class Surveyor {
   const Pace pace_;
   SurveyResult result_;
   Files* const passed_over_;
-  Files visited_;  // and directories
+  Files visited_;          // and directories
+  std::set<FileId> seen_;  // those whose identities are sound; of kVerify
 };
 
 }  // namespace keyhold::store

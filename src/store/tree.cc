@@ -19,9 +19,12 @@ Status FromErrno(int result, const char* what) {
   return result >= 0 ? OkStatus() : ErrnoError(-result, what);
 }
 
+bool LagsBehind(const File& file) { return file.RegisterLag() == File::Lag::kWritten; }
+
 }  // namespace
 
-StatusOr<std::unique_ptr<Tree>> Tree::Open(const Context& context, int store, size_t open_descriptors) {
+StatusOr<std::unique_ptr<Tree>> Tree::Open(const Context& context, int store, size_t open_descriptors,
+                                           uint64_t min_generation) {
   int fd = context.posix.OpenAt(store, kRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
   if (fd == -ENOENT) {
     KEYHOLD_RETURN_IF_ERROR(FromErrno(context.posix.MkDirAt(store, kRoot, 0755), "making the store's root"));
@@ -29,25 +32,34 @@ StatusOr<std::unique_ptr<Tree>> Tree::Open(const Context& context, int store, si
   }
   if (fd < 0) return ErrnoError(-fd, "opening the store's root");
   std::unique_ptr<Tree> tree(
-      new Tree(context, std::make_shared<Descriptor>(context.posix, fd), open_descriptors));
-  KEYHOLD_RETURN_IF_ERROR(tree->Start());
+      new Tree(context, store, std::make_shared<Descriptor>(context.posix, fd), open_descriptors));
+  KEYHOLD_RETURN_IF_ERROR(tree->Start(min_generation));
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context.posix.FSync(store), "syncing the store's directory"));
   return tree;
 }
 
-Tree::Tree(const Context& context, Lease root, size_t open_descriptors)
+Tree::Tree(const Context& context, int store, Lease root, size_t open_descriptors)
     : context_(context),
+      store_(store),
       root_lease_(std::move(root)),
       inodes_(context_.posix, root_lease_->get(), open_descriptors) {}
 
-Status Tree::Start() {
+Status Tree::Start(uint64_t min_generation) {
   struct stat st;
   KEYHOLD_ASSIGN_OR_RETURN(root_, inodes_.Find(root_lease_->get(), "", &st));
-  KEYHOLD_RETURN_IF_ERROR(NamesOf(root_, root_lease_->get()).status());
+  KEYHOLD_ASSIGN_OR_RETURN(std::unique_ptr<Register> opened, Register::Open(context_, store_));
+  KEYHOLD_RETURN_IF_ERROR(FitRegister(*opened, min_generation));
+  register_ = std::move(opened);
+  const auto names = NamesOf(root_, root_lease_->get());
+  if (!names.ok()) return Annotate(names.status(), "the store's root");
+  register_->SetRoot(root_->directory->id);
   return FromErrno(context_.posix.FSync(root_lease_->get()), "syncing the store's root");
 }
 
-Tree::~Tree() { SealSome(true); }
+Tree::~Tree() {
+  if (root_ == nullptr || root_->directory == std::nullopt || closed_) return;  // it was never opened
+  if (const Status closed = Close(); !closed.ok()) spdlog::warn("store: {}", std::string(closed.message()));
+}
 
 Status Tree::Count(const Inode* inode, Status status) {
   if (status.ok() || CauseOf(status) != Cause::kCorrupt) return status;
@@ -66,23 +78,38 @@ StatusOr<File*> Tree::FileOf(Inode* inode, int fd) {
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FStatAt(fd, "", &st, AT_EMPTY_PATH), "reading an inode"));
   const bool bare =
       st.st_size == 0 && context_.posix.FGetXAttr(fd, kIdentityAttribute, nullptr, 0) == -ENODATA;
-  KEYHOLD_ASSIGN_OR_RETURN(auto file, bare ? File::Create(context_, fd) : File::Open(context_, fd));
+  std::unique_ptr<File> file;
+  if (bare) {
+    KEYHOLD_ASSIGN_OR_RETURN(const Identity identity, register_->Enter(InodeKind::kFile));
+    KEYHOLD_ASSIGN_OR_RETURN(file, File::Create(context_, fd, identity, register_.get()));
+  } else {
+    KEYHOLD_ASSIGN_OR_RETURN(file, File::Open(context_, fd, register_.get()));
+  }
   if (file->identity().previous != 0) KEYHOLD_RETURN_IF_ERROR(FinishMoves(file.get(), fd));
   inode->file = std::move(file);
   return inode->file.get();
 }
 
+// The same of a directory.
+StatusOr<Identity> Tree::DirectoryIdentity(Inode* directory, int fd) {
+  auto found = ReadIdentity(context_, fd, InodeKind::kDirectory);
+  if (found.ok()) {
+    KEYHOLD_RETURN_IF_ERROR(register_->Check(*found).status());
+    return found;
+  }
+  if (context_.posix.FGetXAttr(fd, kIdentityAttribute, nullptr, 0) != -ENODATA) return found;
+  KEYHOLD_ASSIGN_OR_RETURN(const bool empty, IsEmptyDirectory(context_.posix, fd));
+  if (!empty) return found;
+  KEYHOLD_ASSIGN_OR_RETURN(Identity made, register_->Enter(InodeKind::kDirectory));
+  made.registered = directory == root_;
+  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, made));
+  return made;
+}
+
 StatusOr<const Names*> Tree::NamesOf(Inode* directory, int fd) {
   const std::lock_guard lock(directory->mutex);
   if (directory->names != nullptr) return directory->names.get();
-  auto identity = ReadIdentity(context_, fd, InodeKind::kDirectory);
-  if (!identity.ok() && context_.posix.FGetXAttr(fd, kIdentityAttribute, nullptr, 0) == -ENODATA) {
-    KEYHOLD_ASSIGN_OR_RETURN(const bool empty, IsEmptyDirectory(context_.posix, fd));
-    if (empty) {
-      identity = NewIdentity(context_, InodeKind::kDirectory);
-      KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, *identity));
-    }
-  }
+  auto identity = DirectoryIdentity(directory, fd);
   if (!identity.ok()) return std::move(identity).status();
   if (identity->previous != 0) {
     KEYHOLD_RETURN_IF_ERROR(MoveNames(directory, fd, *identity, identity->previous));
@@ -130,11 +157,16 @@ StatusOr<Entry> Tree::Finish(int dir, const SealedName& sealed, Fresh* fresh) {
 void Tree::Forget(Inode* inode, uint64_t count) {
   // Sealing needs the inode to be there still: it is asked for before the last lookup goes. What has no name
   // left goes with that lookup, and needs none.
-  if (inode->file != nullptr && inode->file->HasUnsealed()) {
+  File* const file = inode->file.get();
+  const bool settle =
+      file != nullptr && inodes_.IsLast(inode, count) && (file->HasUnsealed() || LagsBehind(*file));
+  if (file != nullptr && (file->HasUnsealed() || settle)) {
     if (const auto lease = inodes_.Open(inode); lease.ok() && HasName((*lease)->get())) {
-      for (int i = 0; i < 2 && inode->file->HasUnsealed(); ++i) {
-        if (!Count(inode, inode->file->Seal((*lease)->get())).ok()) break;
-      }
+      const int fd = (*lease)->get();
+      Status status;
+      for (int i = 0; status.ok() && i < 2 && file->HasUnsealed(); ++i) status = file->Seal(fd);
+      if (status.ok() && settle && LagsBehind(*file)) status = file->Settle(fd);
+      (void)Count(inode, status);
     }
   }
   inodes_.Forget(inode, count);

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -51,10 +52,17 @@ StatusOr<std::vector<std::pair<std::string, std::string>>> BackingAttributes(Pos
 class Tree {
  public:
   // Opens the store in the directory `store`, or makes an empty one where there is no `root` yet.
-  // `open_descriptors` bounds how many backing files are open at a time. kCorrupt, kIo; kFailedPrecondition
-  // where the file system below is not fit.
-  static StatusOr<std::unique_ptr<Tree>> Open(const Context& context, int store, size_t open_descriptors);
+  // `open_descriptors` bounds how many backing files are open at a time; `store` outlives the tree. kCorrupt
+  // (the register's too), kIo; kFailedPrecondition where the file system below is not fit, or the generation
+  // is below `min_generation`: nothing was written then.
+  static StatusOr<std::unique_ptr<Tree>> Open(const Context& context, int store, size_t open_descriptors,
+                                              uint64_t min_generation = 0);
+  // As Close(), where that was not called; logs what it cannot do.
   ~Tree();
+
+  // Seals all, and puts the register on the disk where there is something new, or a generation was asked for.
+  // Of one thread, as the last call.
+  Status Close();
 
   Inode* root() const { return root_; }
   uint64_t corrupt_count() const { return corrupt_; }
@@ -101,8 +109,24 @@ class Tree {
   // clean end.
   void SealSome(bool all);
 
+  // The number of the register on the disk: who remembers it notices an older store. 0: there is none, the
+  // store is from before there were any.
+  uint64_t generation() const { return register_->number(); }
+  // How many lines the register has.
+  size_t register_size() const { return register_->size(); }
+  // Puts the register on the disk where there is something new.
+  Status Record();
+  // The same in any case, with a number above `above`. On failure the number is as it was.
+  Status NextGeneration(uint64_t above);
+
  private:
   friend class Surveyor;
+
+  // What an entry that is to go leads to.
+  struct Target {
+    Lease lease;             // null: nothing, or neither file nor directory
+    Inode* inode = nullptr;  // null: the kernel does not know it
+  };
 
   // An entry that came to stand where it is while a survey runs.
   struct Moved {
@@ -116,9 +140,11 @@ class Tree {
     std::unique_ptr<File> file;
   };
 
-  Tree(const Context& context, Lease root, size_t open_descriptors);
+  Tree(const Context& context, int store, Lease root, size_t open_descriptors);
 
-  Status Start();
+  Status Start(uint64_t min_generation);
+  Status FitRegister(Register& found, uint64_t min_generation);
+  StatusOr<Identity> DirectoryIdentity(Inode* directory, int fd);
   Status Count(const Inode* inode, Status status);
   void Asked() { requests_.fetch_add(1, std::memory_order_relaxed); }
   StatusOr<File*> FileOf(Inode* inode, int fd);
@@ -137,9 +163,17 @@ class Tree {
                        const std::function<Status(int dir, const char* entry)>& make, Fresh* fresh = nullptr);
   Status Remove(Inode* parent, const std::string& name, int flags);
   Status RemoveOrphans(int parent, const char* entry);
-  Status PinTarget(int dir, const char* entry);
-  Status AdoptFile(int dir, const char* entry, mode_t mode, Owner owner, Fresh* fresh);
-  Status AdoptDirectory(int dir, const char* entry, mode_t mode, Owner owner);
+  StatusOr<Target> PinTarget(int dir, const char* entry);
+  void NoteGone(const Target& target);
+  void NoteUnmade(Inode* parent, const Identity& identity);
+  void NoteRemovedFrom(Inode* directory);
+  Status RecordHoldingRecording(std::optional<uint64_t> above, bool end);
+  Status SettleFiles();
+  Status SettleRemovals();
+  StatusOr<bool> RenewRoot(bool registered);
+  Status AdoptFile(int dir, const char* entry, const Identity& identity, mode_t mode, Owner owner,
+                   Fresh* fresh);
+  Status AdoptDirectory(int dir, const char* entry, const Identity& identity, mode_t mode, Owner owner);
   Status GiveTo(int dir, const char* entry, Owner owner);
   StatusOr<std::string> BackingAttribute(Inode* inode, int fd, const std::string& name);
   StatusOr<Identity> IdentityOf(Inode* inode, int fd);
@@ -156,11 +190,21 @@ class Tree {
   StatusOr<bool> RekeyLink(Inode* link, int dir, const char* entry);
 
   const Context context_;
+  const int store_;
   const Lease root_lease_;
+  std::unique_ptr<Register> register_;  // set once; before the inodes, whose files know it
   InodeTable inodes_;
   Inode* root_ = nullptr;
   std::atomic<uint64_t> corrupt_{0};
   std::atomic<uint64_t> requests_{0};
+
+  bool closed_ = false;
+
+  std::mutex recording_;   // held through a record; taken before the next but one
+  bool numbered_ = false;  // guarded by recording_: a generation was asked for
+  std::mutex removals_mutex_;
+  std::set<Inode*> removed_from_;  // guarded by removals_mutex_, as the next; with a lookup each
+  std::vector<FileId> gone_;       // files and directories whose ends are not known to be durable
 
   // Held by whoever makes, removes, moves or looks up names; alone by who moves names to another data key.
   std::shared_mutex gate_;

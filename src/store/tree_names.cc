@@ -79,20 +79,21 @@ Status Tree::GiveTo(int dir, const char* entry, Owner owner) {
                    "giving an owner");
 }
 
-Status Tree::AdoptFile(int dir, const char* entry, mode_t mode, Owner owner, Fresh* fresh) {
+Status Tree::AdoptFile(int dir, const char* entry, const Identity& identity, mode_t mode, Owner owner,
+                       Fresh* fresh) {
   const int fd = context_.posix.OpenAt(dir, entry, kMakeFlags, 0600);
   if (fd < 0) return ErrnoError(-fd, "making a file");
   fresh->lease = std::make_shared<Descriptor>(context_.posix, fd);
-  KEYHOLD_ASSIGN_OR_RETURN(fresh->file, File::Create(context_, fd));
+  KEYHOLD_ASSIGN_OR_RETURN(fresh->file, File::Create(context_, fd, identity, register_.get()));
   KEYHOLD_RETURN_IF_ERROR(GiveTo(dir, entry, owner));
   return FromErrno(context_.posix.FChMod(fd, mode & 07777), "giving a mode");
 }
 
-Status Tree::AdoptDirectory(int dir, const char* entry, mode_t mode, Owner owner) {
+Status Tree::AdoptDirectory(int dir, const char* entry, const Identity& identity, mode_t mode, Owner owner) {
   const int fd = context_.posix.OpenAt(dir, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
   if (fd < 0) return ErrnoError(-fd, "opening a new directory");
   const Descriptor directory(context_.posix, fd);
-  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, NewIdentity(context_, InodeKind::kDirectory)));
+  KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, identity));
   KEYHOLD_RETURN_IF_ERROR(GiveTo(dir, entry, owner));
   struct stat st;
   KEYHOLD_RETURN_IF_ERROR(
@@ -102,19 +103,26 @@ Status Tree::AdoptDirectory(int dir, const char* entry, mode_t mode, Owner owner
 
 StatusOr<Entry> Tree::MakeFile(Inode* parent, const std::string& name, mode_t mode, Owner owner) {
   Fresh fresh;
-  const auto make = [&](int dir, const char* entry) {
-    const Status made = AdoptFile(dir, entry, mode, owner, &fresh);
-    if (!made.ok() && ErrnoOf(made) != EEXIST) context_.posix.UnlinkAt(dir, entry, 0);
+  const auto make = [&](int dir, const char* entry) -> Status {
+    KEYHOLD_ASSIGN_OR_RETURN(const Identity identity, register_->Enter(InodeKind::kFile));
+    const Status made = AdoptFile(dir, entry, identity, mode, owner, &fresh);
+    if (made.ok()) return made;
+    const bool gone = ErrnoOf(made) == EEXIST || context_.posix.UnlinkAt(dir, entry, 0) == 0;
+    if (gone) NoteUnmade(parent, identity);
     return made;
   };
   return Make(parent, name, make, &fresh);
 }
 
 StatusOr<Entry> Tree::MakeDirectory(Inode* parent, const std::string& name, mode_t mode, Owner owner) {
-  return Make(parent, name, [&](int dir, const char* entry) {
+  return Make(parent, name, [&](int dir, const char* entry) -> Status {
     KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.MkDirAt(dir, entry, 0700), "making a directory"));
-    const Status made = AdoptDirectory(dir, entry, mode, owner);
-    if (!made.ok()) context_.posix.UnlinkAt(dir, entry, AT_REMOVEDIR);
+    const auto identity = register_->Enter(InodeKind::kDirectory);
+    const Status made =
+        identity.ok() ? AdoptDirectory(dir, entry, *identity, mode, owner) : identity.status();
+    if (made.ok()) return made;
+    const bool gone = context_.posix.UnlinkAt(dir, entry, AT_REMOVEDIR) == 0;
+    if (gone && identity.ok()) NoteUnmade(parent, *identity);
     return made;
   });
 }
@@ -149,13 +157,23 @@ StatusOr<Entry> Tree::MakeLink(Inode* inode, Inode* parent, const std::string& n
 }
 
 // What is open must stay readable when its last name goes.
-Status Tree::PinTarget(int dir, const char* entry) {
+StatusOr<Tree::Target> Tree::PinTarget(int dir, const char* entry) {
   struct stat st;
   if (const int result = context_.posix.FStatAt(dir, entry, &st, AT_SYMLINK_NOFOLLOW); result != 0) {
-    return result == -ENOENT ? OkStatus() : ErrnoError(-result, "looking up an entry");
+    return result == -ENOENT ? StatusOr<Target>(Target{}) : ErrnoError(-result, "looking up an entry");
   }
-  Inode* inode = inodes_.Known(st);
-  return inode == nullptr ? OkStatus() : inodes_.Pin(inode);
+  Target target;
+  target.inode = inodes_.Known(st);
+  if (target.inode != nullptr) KEYHOLD_RETURN_IF_ERROR(inodes_.Pin(target.inode));
+  if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return target;
+  if (target.inode != nullptr) {
+    KEYHOLD_ASSIGN_OR_RETURN(target.lease, inodes_.Open(target.inode));
+    return target;
+  }
+  const int fd = context_.posix.OpenAt(dir, entry, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+  if (fd < 0) return target;  // its line stays
+  target.lease = std::make_shared<Descriptor>(context_.posix, fd);
+  return target;
 }
 
 Status Tree::Remove(Inode* parent, const std::string& name, int flags) {
@@ -163,13 +181,15 @@ Status Tree::Remove(Inode* parent, const std::string& name, int flags) {
   KEYHOLD_ASSIGN_OR_RETURN(const Lease dir, inodes_.Open(parent));
   KEYHOLD_ASSIGN_OR_RETURN(const Names* names, NamesOf(parent, dir->get()));
   KEYHOLD_ASSIGN_OR_RETURN(const SealedName sealed, names->Seal(name));
-  KEYHOLD_RETURN_IF_ERROR(PinTarget(dir->get(), sealed.entry.c_str()));
+  KEYHOLD_ASSIGN_OR_RETURN(const Target target, PinTarget(dir->get(), sealed.entry.c_str()));
   int result = context_.posix.UnlinkAt(dir->get(), sealed.entry.c_str(), flags);
   if (result == -ENOTEMPTY && flags == AT_REMOVEDIR) {
     KEYHOLD_RETURN_IF_ERROR(RemoveOrphans(dir->get(), sealed.entry.c_str()));
     result = context_.posix.UnlinkAt(dir->get(), sealed.entry.c_str(), flags);
   }
   KEYHOLD_RETURN_IF_ERROR(FromErrno(result, "removing an entry"));
+  NoteRemovedFrom(parent);
+  NoteGone(target);
   RemoveSide(dir->get(), sealed);
   return OkStatus();
 }
@@ -206,7 +226,7 @@ Status Tree::Rename(Inode* parent, const std::string& name, Inode* new_parent, c
   KEYHOLD_ASSIGN_OR_RETURN(const Names* to_names, NamesOf(new_parent, to_dir->get()));
   KEYHOLD_ASSIGN_OR_RETURN(const SealedName from, from_names->Seal(name));
   KEYHOLD_ASSIGN_OR_RETURN(const SealedName to, to_names->Seal(new_name));
-  KEYHOLD_RETURN_IF_ERROR(PinTarget(to_dir->get(), to.entry.c_str()));
+  KEYHOLD_ASSIGN_OR_RETURN(const Target target, PinTarget(to_dir->get(), to.entry.c_str()));
   KEYHOLD_RETURN_IF_ERROR(WriteSide(to_dir->get(), to));
   int result =
       context_.posix.RenameAt2(from_dir->get(), from.entry.c_str(), to_dir->get(), to.entry.c_str(), flags);
@@ -217,6 +237,9 @@ Status Tree::Rename(Inode* parent, const std::string& name, Inode* new_parent, c
     }
   }
   if (result == 0) {
+    NoteRemovedFrom(parent);
+    NoteRemovedFrom(new_parent);
+    if (flags == 0) NoteGone(target);
     NoteMoved(new_parent, new_name);
     if ((flags & RENAME_EXCHANGE) != 0) NoteMoved(parent, name);
   }

@@ -73,8 +73,10 @@ Status Tree::MoveNames(Inode* directory, int fd, const Identity& identity, DataK
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FSync(fd), "syncing a directory"));
   Identity done = identity;
   done.previous = 0;
+  ++done.counter;
   KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, done));
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FSync(fd), "syncing a directory"));
+  register_->Raise(done.id, 0, done.counter);
   directory->directory = done;
   directory->names = std::make_unique<Names>(std::move(new_names));
   return OkStatus();
@@ -136,6 +138,7 @@ StatusOr<bool> Tree::RekeyDirectory(Inode* directory, int fd) {
   Identity identity = *directory->directory;
   if (identity.key == active) return MoveAttributes(fd, identity, active);
   identity.previous = std::exchange(identity.key, active);
+  ++identity.counter;
   directory->names.reset();
   KEYHOLD_RETURN_IF_ERROR(WriteIdentity(context_, fd, identity));
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FSync(fd), "syncing a directory"));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""CMEK cannot be disabled, by no call, flag or file edit; older key rings and stores that are put back are refused.
+"""CMEK cannot be disabled, by no call, flag or file edit; older key rings, stores and files that are put back are refused.
 
     tests/e2e/rollback_test.py [BIN_DIR]
 """
@@ -111,6 +111,42 @@ class Rollback(unittest.TestCase):
         cluster.await_sql(True, 60)
         self.assertEqual(cluster.sql('SELECT v FROM t').stdout.strip(), 'new')
         self.locks_with(cluster, second)
+
+    def test_3_an_older_file_is_refused(self):
+        cluster = Cluster('single')
+        self.addCleanup(cluster.delete)
+        cluster.sql("CREATE TABLE t (v STRING); CREATE TABLE other (v STRING); INSERT INTO t VALUES ('old')")
+        relation = cluster.sql("SELECT pg_relation_filepath('t')").stdout.strip()
+        node = host.node_dir(cluster.info()['id'])
+        inode = self.inode_below_the_mount(cluster, relation)
+        host.stop()
+        file = host.run('find', node / 'store/root', '-inum', inode).stdout.strip()
+        old, latest = host.dir / 'old-file', host.dir / 'latest-file'
+        copy(file, old)
+        host.start()
+        cluster.await_sql(True, 60)
+        cluster.sql("UPDATE t SET v = 'new'; INSERT INTO other VALUES ('young')")
+        host.stop()
+        copy(file, latest)
+        for put_back in (old, latest):
+            subprocess.run(['cp', '--preserve=all', put_back, file], check=True)
+            host.start()
+            cluster.await_sql(True, 60)
+            self.assertEqual(cluster.sql('SELECT v FROM other').stdout.strip(), 'young')
+            told = cluster.sql('SELECT v FROM t', ok=False)
+            if put_back == old:
+                self.assertNotEqual(told.returncode, 0, told.stdout)
+                self.assertIn('Input/output error', told.stderr)
+                host.stop()
+        self.assertEqual(told.stdout.strip(), 'new')
+
+    def inode_below_the_mount(self, cluster, relation):
+        """The mount's inode numbers are those of the backing files."""
+        for pid in host.processes('node'):
+            found = host.run('nsenter', '-t', pid, '-m', 'find', '/mnt/store', '-path', '*/' + relation, '-printf', '%i', ok=False)
+            if found.stdout:
+                return found.stdout
+        self.fail(f'{relation} of {cluster.name} is in no mount')
 
     def is_refused(self, cluster):
         info = self.await_lock(cluster, 'older copy')

@@ -29,7 +29,7 @@ class Crashes : public testing::StoreFixture, public ::testing::WithParamInterfa
  protected:
   void SetUp() override {
     StoreFixture::SetUp();
-    auto file = File::Create(forgetful_, disk_.fd());
+    auto file = File::Create(forgetful_, disk_.fd(), NewIdentity(forgetful_, InodeKind::kFile));
     ASSERT_TRUE(file.ok()) << file.status();
     file_ = *std::move(file);
     ASSERT_TRUE(file_->Sync(disk_.fd(), false).ok());

@@ -51,7 +51,7 @@ class FullDisks : public testing::StoreFixture, public ::testing::WithParamInter
 
 TEST_P(FullDisks, LeaveWholeBlocksAndATrueSize) {
   const size_t taken = GetParam();
-  auto file = *File::Create(full_, backing_.fd());
+  auto file = *File::Create(full_, backing_.fd(), NewIdentity(full_, InodeKind::kFile));
   const std::string old(2 * kPayloadSize + 100, 'o');
   ASSERT_TRUE(Write(*file, 0, old).ok());
 
@@ -103,7 +103,7 @@ class Syncs : public testing::StoreFixture {
  protected:
   void SetUp() override {
     StoreFixture::SetUp();
-    file_ = *File::Create(watched_, backing_.fd());
+    file_ = *File::Create(watched_, backing_.fd(), NewIdentity(watched_, InodeKind::kFile));
     ASSERT_TRUE(
         file_->Write(backing_.fd(), 0, crypto::AsBytes(std::string(8 * kPayloadSize, 'a')), Durability::kLazy)
             .ok());

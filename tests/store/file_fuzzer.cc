@@ -19,7 +19,7 @@ std::string Model() {
 }
 
 void Make(keyhold::testing::FuzzStore& fuzz) {
-  const auto file = File::Create(fuzz.context, 0);
+  const auto file = File::Create(fuzz.context, 0, NewIdentity(fuzz.context, InodeKind::kFile));
   if (!(*file)->Write(0, 0, crypto::AsBytes(Model()), Durability::kLazy).ok()) __builtin_trap();
   if (!(*file)->Sync(0, false).ok()) __builtin_trap();
   while ((*file)->HasUnsealed()) {

@@ -19,7 +19,7 @@ class FileTest : public testing::StoreFixture {
  protected:
   void SetUp() override {
     StoreFixture::SetUp();
-    file_ = *File::Create(context_, backing_.fd());
+    file_ = *File::Create(context_, backing_.fd(), NewIdentity(context_, InodeKind::kFile));
   }
   void Reopen() {
     auto opened = File::Open(context_, backing_.fd());
@@ -118,7 +118,7 @@ TEST_F(FileTest, BlocksDoNotFitElsewhere) {
   ExpectCorrupt(0, 10);
   PutRaw(DataSectorAt(0), first);
   const TempFile other_backing;
-  const auto other = *File::Create(context_, other_backing.fd());
+  const auto other = *File::Create(context_, other_backing.fd(), NewIdentity(context_, InodeKind::kFile));
   ASSERT_TRUE(
       other->Write(other_backing.fd(), 0, crypto::AsBytes(Pattern(kPayloadSize)), Durability::kLazy).ok());
   std::string foreign(kSectorSize, '\0');

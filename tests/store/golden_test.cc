@@ -1,8 +1,8 @@
-// The format as files: version 1 is written to the byte and opens; what is damaged is refused, by its cause
-// and with its place in the log. tests/golden/v1/store/ holds a store (its extended attributes in
-// `attributes`, a line each: path, name, value in hex), tests/broken/store/ sectors and identities that
-// authenticate and still must be refused. No switch writes them anew: what version 1 wrote must stay readable
-// as it is.
+// The format as files: the latest version is written to the byte, and each one opens; what is damaged is
+// refused, by its cause and with its place in the log. tests/golden/v1/store/ holds a store from before there
+// were registers, v2/store/ one with (their extended attributes in `attributes`, a line each: path, name,
+// value in hex), tests/broken/store/ sectors, identities and registers that authenticate and still must be
+// refused. No switch writes them anew: what a version wrote must stay readable as it is.
 #include <gmock/gmock.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "absl/strings/escaping.h"
+#include "store/reencrypt.h"
 #include "tests/base/fake_clock.h"
 #include "tests/base/fixed_random.h"
 #include "tests/store/tree_fixture.h"
@@ -33,8 +34,8 @@ std::string Text(size_t size, char first) {
   return text;
 }
 
-testing::BackingTree ReadGolden() {
-  testing::BackingTree tree = testing::ReadBacking(Path("golden/v1/store"));
+testing::BackingTree ReadGolden(const std::string& version = "v1") {
+  testing::BackingTree tree = testing::ReadBacking(Path("golden/" + version + "/store"));
   std::stringstream lines(tree.extract("attributes").mapped().content);
   std::string path, name, value;
   for (auto& [ignored, backing] : tree) backing.attributes.clear();
@@ -46,7 +47,7 @@ testing::BackingTree ReadGolden() {
 
 class GoldenStore : public testing::TreeFixture {
  protected:
-  // What tests/golden/v1/store holds.
+  // What tests/golden/v2/store holds.
   void MakeGolden() {
     testing::FixedRandom random;
     testing::FakeClock clock;
@@ -70,8 +71,8 @@ class GoldenStore : public testing::TreeFixture {
     Make(folder->inode, kLongName, "of a long name");
     tree_.reset();
   }
-  void PutGolden() {
-    ASSERT_NO_FATAL_FAILURE(testing::WriteBacking(ReadGolden(), store_.path()));
+  void PutGolden(const std::string& version = "v1") {
+    ASSERT_NO_FATAL_FAILURE(testing::WriteBacking(ReadGolden(version), store_.path()));
     keys_.Add();
   }
   std::string BackingOf(const std::string& name) {
@@ -87,10 +88,10 @@ class GoldenStore : public testing::TreeFixture {
   std::vector<std::unique_ptr<Descriptor>> descriptors_;
 };
 
-TEST_F(GoldenStore, Version1IsWrittenToTheByte) {
+TEST_F(GoldenStore, Version2IsWrittenToTheByte) {
   ASSERT_NO_FATAL_FAILURE(MakeGolden());
   const testing::BackingTree written = testing::ReadBacking(store_.path());
-  const testing::BackingTree golden = ReadGolden();
+  const testing::BackingTree golden = ReadGolden("v2");
   for (const auto& [path, backing] : golden) {
     ASSERT_TRUE(written.contains(path)) << path;
     EXPECT_EQ(written.at(path).type, backing.type) << path;
@@ -100,24 +101,55 @@ TEST_F(GoldenStore, Version1IsWrittenToTheByte) {
   EXPECT_EQ(written.size(), golden.size());
 }
 
-TEST_F(GoldenStore, Version1Opens) {
+class EveryVersion : public GoldenStore, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(EveryVersion, Opens) {
+  ASSERT_NO_FATAL_FAILURE(PutGolden(GetParam()));
+  for (int opening = 0; opening < 2; ++opening) {
+    OpenTree();
+    Inode* root = tree_->root();
+    EXPECT_THAT(NamesIn(root), UnorderedElementsAre("empty", "blocks", "hole", "link", "folder"));
+    EXPECT_EQ(*ReadAll(Find(root, "empty")), "");
+    std::string blocks = Text(3 * kPayloadSize + 100, 'a');
+    blocks.replace(kPayloadSize, kPayloadSize, Text(kPayloadSize, 'x'));
+    EXPECT_EQ(*ReadAll(Find(root, "blocks")), blocks);
+    Inode* hole = Find(root, "hole");
+    EXPECT_EQ(*ReadAll(hole), std::string(2 * kPayloadSize, '\0') + "behind a hole");
+    EXPECT_THAT(*tree_->ListAttributes(hole), ElementsAre("user.colour"));
+    EXPECT_EQ(*tree_->GetAttribute(hole, "user.colour"), "blue");
+    EXPECT_EQ(*tree_->ReadLink(Find(root, "link")), "../a/target");
+    Inode* folder = Find(root, "folder");
+    EXPECT_THAT(NamesIn(folder), ElementsAre(kLongName));
+    EXPECT_EQ(*ReadAll(Find(folder, kLongName)), "of a long name");
+    EXPECT_EQ(tree_->corrupt_count(), 0U);
+    EXPECT_TRUE(tree_->Close().ok());
+    EXPECT_NE(tree_->generation(), 0U) << "it has a register from now on";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, EveryVersion, ::testing::Values("v1", "v2"));
+
+// A store from before there were registers: what it had is known from the first time that it was seen.
+TEST_F(GoldenStore, Version1GainsARegister) {
   ASSERT_NO_FATAL_FAILURE(PutGolden());
   OpenTree();
-  Inode* root = tree_->root();
-  EXPECT_THAT(NamesIn(root), UnorderedElementsAre("empty", "blocks", "hole", "link", "folder"));
-  EXPECT_EQ(*ReadAll(Find(root, "empty")), "");
-  std::string blocks = Text(3 * kPayloadSize + 100, 'a');
-  blocks.replace(kPayloadSize, kPayloadSize, Text(kPayloadSize, 'x'));
-  EXPECT_EQ(*ReadAll(Find(root, "blocks")), blocks);
-  Inode* hole = Find(root, "hole");
-  EXPECT_EQ(*ReadAll(hole), std::string(2 * kPayloadSize, '\0') + "behind a hole");
-  EXPECT_THAT(*tree_->ListAttributes(hole), ElementsAre("user.colour"));
-  EXPECT_EQ(*tree_->GetAttribute(hole, "user.colour"), "blue");
-  EXPECT_EQ(*tree_->ReadLink(Find(root, "link")), "../a/target");
-  Inode* folder = Find(root, "folder");
-  EXPECT_THAT(NamesIn(folder), ElementsAre(kLongName));
-  EXPECT_EQ(*ReadAll(Find(folder, kLongName)), "of a long name");
-  EXPECT_EQ(tree_->corrupt_count(), 0U);
+  EXPECT_EQ(tree_->generation(), 0U);
+  const testing::Backing empty = ReadGolden().at(BackingOf("empty"));
+  const testing::Backing hole = ReadGolden().at(BackingOf("hole"));
+  Inode* file = Find(tree_->root(), "hole");
+  ASSERT_TRUE(tree_->Write(file, 0, crypto::AsBytes("new"), Durability::kLazy).ok());
+  SyncAndSeal(file);
+  ASSERT_TRUE(tree_->Unlink(tree_->root(), "empty").ok());
+  EXPECT_EQ(TakeCensus(*tree_, true)->damaged, 0U);
+  const std::string empty_path = BackingOf("empty");
+  const std::string hole_path = BackingOf("hole");
+  tree_.reset();
+  std::filesystem::remove(store_.path() + "/" + hole_path);
+  ASSERT_NO_FATAL_FAILURE(testing::WriteBacking({{empty_path, empty}, {hole_path, hole}}, store_.path()));
+  OpenTree();
+  EXPECT_EQ(CauseOf(tree_->Lookup(tree_->root(), "empty").status()), Cause::kCorrupt);
+  EXPECT_EQ(CauseOf(tree_->Lookup(tree_->root(), "hole").status()), Cause::kCorrupt);
+  EXPECT_TRUE(ReadAll(Find(tree_->root(), "blocks")).ok());
 }
 
 // The golden file `blocks`, its identity and its sectors, in a file of its own.
@@ -231,6 +263,37 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"of_a_directory.identity", "its identity does not authenticate"},
                       Case{"data_key_unknown.identity", "its identity: "},
                       Case{"longer_than_the_file.identity", "the file was cut short"}),
+    [](const auto& info) {
+      std::string name = info.param.name;
+      std::replace(name.begin(), name.end(), '.', '_');
+      return name;
+    });
+
+// A register as a file of its own: its identity, and what it holds.
+class BrokenRegister : public GoldenStore, public ::testing::WithParamInterface<Case> {};
+
+TEST_P(BrokenRegister, IsRefused) {
+  ASSERT_NO_FATAL_FAILURE(PutGolden("v2"));
+  const std::string bytes = testing::ReadFile(Path(std::string("broken/store/") + GetParam().name));
+  constexpr size_t kIdentitySize = 56;
+  ASSERT_GT(bytes.size(), kIdentitySize);
+  const testing::Backing broken{
+      'f', bytes.substr(kIdentitySize), {{kIdentityAttribute, bytes.substr(0, kIdentitySize)}}};
+  ASSERT_NO_FATAL_FAILURE(testing::WriteBacking({{"register", broken}}, store_.path()));
+  const Status status = Tree::Open(context_, store_.fd(), 16).status();
+  EXPECT_EQ(CauseOf(status), Cause::kCorrupt);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Broken, BrokenRegister,
+    ::testing::Values(Case{"newer_version.register", "the store's register: it is of an unknown form"},
+                      Case{"unknown_flags.register", "the store's register: it is of an unknown form"},
+                      Case{"out_of_order.register", "the store's register: it is damaged"},
+                      Case{"line_of_zeroes.register", "the store's register: it is damaged"},
+                      Case{"map_without_file.register", "the store's register: it is damaged"},
+                      Case{"fewer_lines.register", "the store's register: it is damaged"},
+                      Case{"no_head.register", "the store's register: it is damaged"}),
     [](const auto& info) {
       std::string name = info.param.name;
       std::replace(name.begin(), name.end(), '.', '_');

@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   fuzz.posix.content.assign(reinterpret_cast<const char*>(data), size);
-  SealMap map(fuzz.context, ciphers, file);
+  SealMap map(fuzz.context, ciphers, file, nullptr);
   if (map.Read(0, 0).ok()) __builtin_trap();
   return 0;
 }
