@@ -206,11 +206,11 @@ Status Opened::Close() {
       unmounted = mount_->Stop(kUnmount);
       generation_ = std::max(generation_.load(), mount_->generation());
     }
-    mount_.reset();
   }
   const std::scoped_lock key(key_);
   const Status settled = ring_ == nullptr ? OkStatus() : ring_->SettleSeals();
   if (!settled.ok()) spdlog::warn("node: {}", std::string(settled.message()));
+  mount_.reset();  // and with it the store's lock: who takes it next has the ring to itself
   const std::scoped_lock pointers(mutex_);
   ring_.reset();
   kms_.reset();

@@ -247,7 +247,6 @@ void Mount::Impl::Finish() {
     session_ = nullptr;
   }
   CloseTree();
-  lock_.reset();
 }
 
 Mount::Mount(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

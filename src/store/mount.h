@@ -42,9 +42,10 @@ class Mount {
   // As Stop(), with a lazy end, where that was not called.
   ~Mount();
 
-  // Writes back what is dirty, unmounts and ends every thread: afterwards no descriptor is open and no key in
-  // use. If it is still busy at `deadline`, what is open there gets errors, the mount goes all the same, and
-  // the status says so (kFailedPrecondition).
+  // Writes back what is dirty, unmounts and ends every thread: afterwards no file is open and no key in use.
+  // The store's lock goes with this object, so that its owner can first write what is left to write. If it is
+  // still busy at `deadline`, what is open there gets errors, the mount goes all the same, and the status
+  // says so (kFailedPrecondition).
   Status Stop(absl::Duration deadline);
 
   // Returns when the mount has ended, by Stop() or by umount(8).

@@ -124,9 +124,9 @@ TEST_F(RecoveryTest, ChangesAreInTheAuditLogWithoutTheKey) {
   Call(port(), key_, "DELETE", Path());
   const json events = Events("\"recovery\"");
   ASSERT_EQ(events.size(), 2U);
-  EXPECT_EQ(events[1]["action"], "AUDIT_LOG_ACTION_UPDATE_CMEK");
-  EXPECT_EQ(events[1]["payload"], R"({"recovery":{"shares":5,"threshold":3}})");
-  EXPECT_EQ(events[0]["payload"], R"({"recovery":null})");
+  EXPECT_EQ(events[0]["action"], "AUDIT_LOG_ACTION_UPDATE_CMEK");
+  EXPECT_EQ(events[0]["payload"], R"({"recovery":{"shares":5,"threshold":3}})");
+  EXPECT_EQ(events[1]["payload"], R"({"recovery":null})");
 }
 
 TEST_F(RecoveryTest, ItsUseIsLoud) {

@@ -104,8 +104,8 @@ TEST_F(RecoveryTest, AnOlderRingThatIsPutBackIsRefusedAfterARecovery) {
   Stop();
   testing::WriteFile(path, old);
   Start();
-  const NodeStatus failed =
-      Await([](const NodeStatus& s) { return s.state == NodeState::kFailed; }, "refusal");
+  const NodeStatus failed = Await(
+      [](const NodeStatus& s) { return s.state == NodeState::kFailed && !s.failure.empty(); }, "refusal");
   EXPECT_THAT(failed.failure, HasSubstr("older copy"));
 }
 
