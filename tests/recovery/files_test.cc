@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "recovery/recovery_key.h"
 #include "tests/base/temp_dir.h"
+#include "tests/support/source_dir.h"
 
 namespace keyhold::recovery {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string Golden(const std::string& name) {
-  return testing::ReadFile(std::string(KEYHOLD_SOURCE_DIR) + "/tests/golden/v1/recovery/" + name);
+  return testing::ReadFile(testing::SourceDir() + "/tests/golden/v1/recovery/" + name);
 }
 
 // `text` with a checksum that fits what is before it.
