@@ -165,6 +165,7 @@ class Tree {
   Status RemoveOrphans(int parent, const char* entry);
   StatusOr<Target> PinTarget(int dir, const char* entry);
   void NoteGone(const Target& target);
+  std::optional<FileId> IdOf(const Target& target, InodeKind kind);
   void NoteUnmade(Inode* parent, const Identity& identity);
   void NoteRemovedFrom(Inode* directory);
   Status RecordHoldingRecording(std::optional<uint64_t> above, bool end);

@@ -43,6 +43,16 @@ Status Tree::FitRegister(Register& found, uint64_t min_generation) {
                "the store's root is not the one that its register names: put the latest store back");
 }
 
+// Nothing for what is damaged: its line stays.
+std::optional<FileId> Tree::IdOf(const Target& target, InodeKind kind) {
+  if (target.inode != nullptr) {
+    const std::lock_guard lock(target.inode->mutex);
+    if (target.inode->file != nullptr) return target.inode->file->id();
+  }
+  const auto identity = ReadIdentity(context_, target.lease->get(), kind);
+  return identity.ok() ? std::optional<FileId>(identity->id) : std::nullopt;
+}
+
 // The target of an entry that was just removed or replaced. What has another name stays, and so does what was
 // renamed over itself.
 void Tree::NoteGone(const Target& target) {
@@ -52,11 +62,11 @@ void Tree::NoteGone(const Target& target) {
   if (context_.posix.FStatAt(fd, "", &st, AT_EMPTY_PATH) != 0) return;
   if (st.st_nlink != 0) return;
   const bool directory = S_ISDIR(st.st_mode);
-  const auto identity = ReadIdentity(context_, fd, directory ? InodeKind::kDirectory : InodeKind::kFile);
+  const std::optional<FileId> id = IdOf(target, directory ? InodeKind::kDirectory : InodeKind::kFile);
   bool noted = false;
   {
     const std::lock_guard lock(removals_mutex_);
-    if (identity.ok()) gone_.push_back(identity->id);
+    if (id.has_value()) gone_.push_back(*id);
     // What was removed from it before is as gone as the directory itself.
     noted = directory && target.inode != nullptr && removed_from_.erase(target.inode) != 0;
   }
@@ -124,7 +134,8 @@ Status Tree::SettleRemovals() {
 }
 
 // The root's identity is new with every record: an older tree is noticed when it is opened. What stands there
-// is read anew: its names may be on their way to another data key. True when it says that there is a register.
+// is read anew: its names may be on their way to another data key. True when it says that there is a
+// register.
 StatusOr<bool> Tree::RenewRoot(bool registered) {
   const std::lock_guard lock(root_->mutex);
   const int fd = root_lease_->get();

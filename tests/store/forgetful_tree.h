@@ -1,10 +1,10 @@
 // A disk that forgets, for a whole store: works on a real directory, records what is done there, and builds
 // what a crash may leave of it in another one.
 //
-// As ForgetfulPosix, with a journal for each inode: sizes, holes and attributes of a file, names and attributes
-// of a directory. A crash keeps some prefix of each; a rename between directories is in both or in none. A sync
-// of an inode pins its sectors and its journal; fdatasync(2) no further than its last change of size. Nothing
-// is really synced. Knows no side files.
+// As ForgetfulPosix, with a journal for each inode: sizes, holes and attributes of a file, names and
+// attributes of a directory. A crash keeps some prefix of each; a rename between directories is in both or in
+// none. A sync of an inode pins its sectors and its journal; fdatasync(2) no further than its last change of
+// size. Nothing is really synced. Knows no side files.
 #pragma once
 
 #include <linux/falloc.h>
@@ -331,7 +331,8 @@ class ForgetfulTree final : public ForwardingPosix {
   void Pin(int node, bool data_only, const Which& which) {
     std::map<int, size_t> must;  // of each journal the operations before this one
     for (size_t i = 0; i < ops_.size(); ++i) {
-      if ((ops_[i].node == node || ops_[i].Second() == node) && (!data_only || ops_[i].IsOfSize())) must[node] = i + 1;
+      if ((ops_[i].node == node || ops_[i].Second() == node) && (!data_only || ops_[i].IsOfSize()))
+        must[node] = i + 1;
     }
     for (size_t i = ops_.size(); i-- > 0;) {
       const Op& op = ops_[i];

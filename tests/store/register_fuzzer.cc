@@ -37,6 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   lines.Raise(made->id, PartOfMap(7), 3);
   if (!lines.Write(0, true).ok()) __builtin_trap();
   const auto again = Register::Open(context, 0);
-  if (!again.ok() || (*again)->size() != before + 2 || (*again)->Least(made->id, PartOfMap(7)) != 3) __builtin_trap();
+  if (!again.ok() || (*again)->size() != before + 2 || (*again)->Least(made->id, PartOfMap(7)) != 3)
+    __builtin_trap();
   return 0;
 }
