@@ -63,6 +63,7 @@ std::vector<NumberedShare> Split(crypto::Bytes secret, int threshold, int count,
 
 crypto::SecretBytes Join(const std::vector<NumberedShare>& shares) {
   std::vector<uint8_t> numbers;
+  numbers.reserve(shares.size());
   for (const NumberedShare& share : shares) numbers.push_back(share.number);
   const size_t size = shares.front().bytes.size();
   const LibraryRandom in_use(crypto::SystemRandom());

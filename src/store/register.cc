@@ -270,7 +270,7 @@ Status Register::Replace(uint64_t above, bool open) {
     head = Head(number, open);
     changed_ = false;
   }
-  const Status put = Put(head, *lines);
+  Status put = Put(head, *lines);
   if (put.ok()) begun_ = open;
   const std::lock_guard lock(mutex_);
   if (put.ok()) {
