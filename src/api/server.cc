@@ -197,7 +197,7 @@ class HttpServer final : public Server {
     http_.set_payload_max_length(kMaxBodySize);
     http_.set_pre_routing_handler(httplib::Server::HandlerWithResponse(RefuseAmbiguous));
     http_.set_error_handler(httplib::Server::HandlerWithResponse(DescribeError));
-    http_.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
+    http_.set_exception_handler([](const auto&, auto& response, const std::exception_ptr&) {
       SendError(Error(Cause::kInternal, "a handler threw"), response);
     });
     const auto handle = [this](const httplib::Request& request, httplib::Response& response) {

@@ -172,7 +172,7 @@ StatusOr<json> ApiClient::List(const std::string& path, const char* field) const
     const std::string query = page.empty() ? "" : absl::StrCat("&pagination.page=", Encoded(page));
     KEYHOLD_ASSIGN_OR_RETURN(
         const HttpAnswer text,
-        Patiently(endpoint_, pause_, {"GET", kBase + first + query, endpoint_.api_key, ""}));
+        Patiently(endpoint_, pause_, {"GET", absl::StrCat(kBase, first, query), endpoint_.api_key, ""}));
     bytes += text.body.size();
     KEYHOLD_ASSIGN_OR_RETURN(const json answer, ReadAnswer(endpoint_.server, text));
     const auto items = answer.find(field);
