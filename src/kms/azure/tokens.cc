@@ -10,6 +10,7 @@
 #include "kms/azure/assertion.h"
 #include "kms/azure/errors.h"
 #include "kms/file.h"
+#include "kms/form.h"
 #include "kms/secret_json.h"
 #include "kms/text.h"
 
@@ -28,37 +29,8 @@ bool IsUnreserved(uint8_t c) {
          c == '.' || c == '~';
 }
 
-// A form body (application/x-www-form-urlencoded) that is a secret from its first byte.
-class Form {
- public:
-  Form& Add(std::string_view name, std::string_view value) {
-    Grow(name.size() + 2 + 3 * value.size());
-    if (used_ > 0) Put('&');
-    for (const char c : name) Put(static_cast<uint8_t>(c));
-    Put('=');
-    for (const char c : value) PutEscaped(static_cast<uint8_t>(c));
-    return *this;
-  }
-  crypto::SecretBytes Take() { return crypto::SecretBytes::CopyOf(bytes_.Expose().first(used_)); }
-
- private:
-  void Grow(size_t more) {
-    crypto::SecretBytes bigger(used_ + more);
-    std::copy_n(bytes_.Expose().begin(), used_, bigger.ExposeMutable().begin());
-    bytes_ = std::move(bigger);
-  }
-  void Put(uint8_t c) { bytes_.ExposeMutable()[used_++] = c; }
-  void PutEscaped(uint8_t c) {
-    constexpr char kHex[] = "0123456789ABCDEF";
-    if (IsUnreserved(c)) return Put(c);
-    Put('%');
-    Put(static_cast<uint8_t>(kHex[c >> 4]));
-    Put(static_cast<uint8_t>(kHex[c & 15]));
-  }
-
-  crypto::SecretBytes bytes_;
-  size_t used_ = 0;
-};
+// What says who asks; the request adds what it is asked for.
+using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
 
 std::string Escaped(std::string_view text) {
   std::string out;
@@ -120,17 +92,18 @@ class EntraTokens : public Tokens {
   const std::string& client_id() const { return client_id_; }
   const RetryTools& tools() const { return tools_; }
 
-  StatusOr<HttpRequest> LoginRequest(const AzureCloud& cloud, const std::string& tenant, Form& form) const {
+  StatusOr<HttpRequest> LoginRequest(const AzureCloud& cloud, const std::string& tenant,
+                                     Fields fields) const {
     if (client_id_.empty())
       return Missing("AZURE_CLIENT_ID is not set; set it to the application's client id");
     HttpRequest request;
     request.host = std::string(cloud.login_host);
     request.path = StrCat({"/", tenant, "/oauth2/v2.0/token"});
     request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
-    form.Add("client_id", client_id_)
-        .Add("grant_type", "client_credentials")
-        .Add("scope", StrCat({cloud.resource, "/.default"}));
-    request.body = form.Take();
+    const std::string scope = StrCat({cloud.resource, "/.default"});
+    fields.insert(fields.end(),
+                  {{"client_id", client_id_}, {"grant_type", "client_credentials"}, {"scope", scope}});
+    request.body = Form(fields);
     return request;
   }
 
@@ -164,9 +137,7 @@ class SecretTokens final : public EntraTokens {
 
  protected:
   StatusOr<HttpRequest> Ask(const AzureCloud& cloud, const std::string& tenant) override {
-    Form form;
-    form.Add("client_secret", secret_.ExposeText());
-    return LoginRequest(cloud, tenant, form);
+    return LoginRequest(cloud, tenant, {{"client_secret", secret_.ExposeText()}});
   }
 
  private:
@@ -192,9 +163,8 @@ class FileTokens final : public EntraTokens {
                              " cannot be used: ", std::string(content.status().message())}));
     }
     KEYHOLD_ASSIGN_OR_RETURN(const crypto::SecretBytes assertion, Assertion(*content, cloud, tenant));
-    Form form;
-    form.Add("client_assertion_type", kJwtBearer).Add("client_assertion", assertion.ExposeText());
-    return LoginRequest(cloud, tenant, form);
+    return LoginRequest(
+        cloud, tenant, {{"client_assertion_type", kJwtBearer}, {"client_assertion", assertion.ExposeText()}});
   }
 
  private:
