@@ -19,6 +19,7 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith('-') else ROOT / 'build/bin')
+PSQL = '/usr/lib/postgresql/15/bin/psql'  # what Debian has in PATH is a Perl script that finds this one
 
 
 class Host:
@@ -169,7 +170,7 @@ class Cluster:
         return host.run(BIN / 'ccloud', 'cluster', 'update', self.info()['id'], '--cmek-key-spec', key.spec(), ok=ok)
 
     def sql(self, text, ok=True):
-        return host.run('psql', self.url, '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-c', text, ok=ok)
+        return host.run(PSQL, self.url, '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-c', text, ok=ok)
 
     def await_sql(self, serves, within):
         """How long until the cluster serves, or refuses."""
@@ -195,7 +196,7 @@ class Writer:
 
     def run(self):
         while not self.stopped.is_set():
-            psql = subprocess.Popen(['psql', self.url, '-XAtq', '-v', 'ON_ERROR_STOP=1'], stdin=subprocess.PIPE, env=host.env,
+            psql = subprocess.Popen([PSQL, self.url, '-XAtq', '-v', 'ON_ERROR_STOP=1'], stdin=subprocess.PIPE, env=host.env,
                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
             try:
                 while not self.stopped.is_set():

@@ -7,7 +7,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from harness import BIN, Key, host, setUpModule, tearDownModule  # noqa: E402,F401
+from harness import BIN, PSQL, Key, host, setUpModule, tearDownModule  # noqa: E402,F401
 
 CCLOUD = BIN / 'ccloud'
 NAME = 'atlas'
@@ -36,7 +36,7 @@ def specs(keys):
 def sql(where, text, ok=True):
     url = ccloud('cluster', 'sql', NAME, '-u', 'maya', '-p', 'correct-horse-battery', '--region', where,
                  '--connection-url').stdout.strip()
-    return host.run('psql', url, '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-c', text, ok=ok)
+    return host.run(PSQL, url, '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-c', text, ok=ok)
 
 
 def await_sql(where, serves, within=30):

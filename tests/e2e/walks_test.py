@@ -16,7 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from harness import BIN, Cluster, Key, Writer, host, setUpModule, tearDownModule  # noqa: E402,F401
+from harness import BIN, PSQL, Cluster, Key, Writer, host, setUpModule, tearDownModule  # noqa: E402,F401
 
 CCLOUD = BIN / 'ccloud'
 SEED = int(os.environ.get('KEYHOLD_WALK_SEED', 1))
@@ -172,7 +172,7 @@ class Walk:
     def sql(self, region):
         url = host.run(CCLOUD, 'cluster', 'sql', self.cluster.name, '-u', 'maya', '-p', 'correct-horse-battery', '--region', region,
                        '--connection-url').stdout.strip()
-        return host.run('psql', url, '-XAt', '-c', 'SELECT 1', ok=False)
+        return host.run(PSQL, url, '-XAt', '-c', 'SELECT 1', ok=False)
 
     def serves(self):
         for region in self.regions():
