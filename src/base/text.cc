@@ -1,5 +1,8 @@
 #include "base/text.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 
 namespace keyhold {
@@ -31,6 +34,26 @@ std::string EscapeControls(std::string_view text) {
     text.remove_prefix(size == 0 ? 1 : size);
   }
   return out;
+}
+
+std::string PercentEncoded(std::string_view text, std::string_view keep) {
+  constexpr std::string_view kUnreserved = "-._~";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = absl::ascii_isalnum(byte) || kUnreserved.find(c) != std::string_view::npos ||
+                       keep.find(c) != std::string_view::npos;
+    if (plain) {
+      out.push_back(c);
+    } else {
+      absl::StrAppendFormat(&out, "%%%02X", byte);
+    }
+  }
+  return out;
+}
+
+bool IsVisibleAscii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
 }  // namespace keyhold

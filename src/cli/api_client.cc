@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/http.h"
 
@@ -24,8 +25,6 @@ constexpr int kMaxAnswerDepth = 64;            // levels; printing takes a stack
 constexpr int kMaxPages = 500;                 // of a list
 constexpr size_t kMaxListBytes = 32u << 20;    // of its pages together
 constexpr size_t kMaxMessageBytes = 8u << 10;  // a policy statement and its sentence are one
-
-bool IsUnreserved(unsigned char c) { return std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
 
 bool IsLoopback(const std::string& host) {
   return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
@@ -121,18 +120,6 @@ StatusOr<json> ReadAnswer(const std::string& server, const HttpAnswer& answer) {
   return body;
 }
 
-std::string Encoded(std::string_view text) {
-  std::string encoded;
-  for (const unsigned char c : text) {
-    if (IsUnreserved(c)) {
-      encoded.push_back(static_cast<char>(c));
-    } else {
-      absl::StrAppendFormat(&encoded, "%%%02X", c);
-    }
-  }
-  return encoded;
-}
-
 Status CheckServer(const std::string& server) {
   const bool https = absl::StartsWith(server, "https://");
   if (!https && !absl::StartsWith(server, "http://")) {
@@ -169,7 +156,7 @@ StatusOr<json> ApiClient::List(const std::string& path, const char* field) const
   std::string page;
   size_t bytes = 0;
   for (int pages = 0; pages < kMaxPages && bytes <= kMaxListBytes; ++pages) {
-    const std::string query = page.empty() ? "" : absl::StrCat("&pagination.page=", Encoded(page));
+    const std::string query = page.empty() ? "" : absl::StrCat("&pagination.page=", PercentEncoded(page));
     KEYHOLD_ASSIGN_OR_RETURN(
         const HttpAnswer text,
         Patiently(endpoint_, pause_, {"GET", absl::StrCat(kBase, first, query), endpoint_.api_key, ""}));

@@ -22,9 +22,6 @@ struct Endpoint {
   std::string api_key;  // sent as the bearer token
 };
 
-// One path segment or query value, percent-encoded (RFC 3986).
-std::string Encoded(std::string_view text);
-
 // kInvalidArgument (a UsageError) unless `server` is https://HOST[:PORT], or http:// with a loopback host:
 // over plain HTTP the API key would be there for all to read.
 Status CheckServer(const std::string& server);

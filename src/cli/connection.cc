@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/text.h"
 
 namespace keyhold::cli {
 
@@ -13,20 +14,21 @@ StatusOr<std::string> FetchCertificate(Session& session, const ApiClient& api, c
                                        const std::string& dir) {
   session.output().Progress("Downloading the cluster's certificate");
   KEYHOLD_ASSIGN_OR_RETURN(const std::string pem,
-                           api.Download(absl::StrCat("/clusters/", Encoded(id), "/cert")));
+                           api.Download(absl::StrCat("/clusters/", PercentEncoded(id), "/cert")));
   if (pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
     return Error(Cause::kUnavailable, "the cluster has no certificate yet; wait until its state is CREATED");
   }
-  return WriteCertificate(dir, Encoded(id) + ".crt", pem);
+  return WriteCertificate(dir, PercentEncoded(id) + ".crt", pem);
 }
 
 std::string CertificateDir(Session& session) { return session.environment().config_dir + "/certs"; }
 
 StatusOr<json> ConnectionString(const ApiClient& api, const json& cluster, const std::string& user,
                                 const std::string& database, const std::string& region) {
-  std::string path = absl::StrCat(ClusterPath(cluster), "/connection-string?database=", Encoded(database));
-  if (!user.empty()) absl::StrAppend(&path, "&sql_user=", Encoded(user));
-  if (!region.empty()) absl::StrAppend(&path, "&region=", Encoded(region));
+  std::string path =
+      absl::StrCat(ClusterPath(cluster), "/connection-string?database=", PercentEncoded(database));
+  if (!user.empty()) absl::StrAppend(&path, "&sql_user=", PercentEncoded(user));
+  if (!region.empty()) absl::StrAppend(&path, "&region=", PercentEncoded(region));
   return api.Get(path);
 }
 
@@ -45,13 +47,13 @@ StatusOr<Connection> ConnectionTo(Session& session, const ApiClient& api, const 
 }
 
 std::string UrlOf(const Connection& connection, const std::string& password) {
-  std::string who = connection.user.empty() ? "" : Encoded(connection.user);
-  if (!who.empty() && !password.empty()) absl::StrAppend(&who, ":", Encoded(password));
+  std::string who = connection.user.empty() ? "" : PercentEncoded(connection.user);
+  if (!who.empty() && !password.empty()) absl::StrAppend(&who, ":", PercentEncoded(password));
   const bool is_v6 = connection.host.find(':') != std::string::npos;
   const std::string host = is_v6 ? absl::StrCat("[", connection.host, "]") : connection.host;
   return absl::StrCat("postgresql://", who, who.empty() ? "" : "@", host, ":", connection.port, "/",
-                      Encoded(connection.database),
-                      "?sslmode=verify-full&sslrootcert=", Encoded(connection.ca_path));
+                      PercentEncoded(connection.database),
+                      "?sslmode=verify-full&sslrootcert=", PercentEncoded(connection.ca_path));
 }
 
 // One line of a password file; every field but the password matches anything.

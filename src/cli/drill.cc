@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/text.h"
 #include "cli/cmek.h"
 #include "cli/connection.h"
 #include "cli/key_spec.h"
@@ -122,8 +123,9 @@ class Drill {
     const std::string list = "/networking/allowlist";
     KEYHOLD_ASSIGN_OR_RETURN(const json entries, api_.List(ClusterPath(cluster_) + list, "allowlist"));
     for (const json& entry : entries) {
-      const std::string path = absl::StrCat(ClusterPath(subject_), list, "/", Encoded(Text(entry, "cidr_ip")),
-                                            "/", Text(entry, "cidr_mask"));
+      const std::string path =
+          absl::StrCat(ClusterPath(subject_), list, "/", PercentEncoded(Text(entry, "cidr_ip")), "/",
+                       Text(entry, "cidr_mask"));
       const json body = {{"name", Text(entry, "name")},
                          {"sql", entry.value("sql", false)},
                          {"ui", entry.value("ui", false)}};

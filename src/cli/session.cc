@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/text.h"
 
 namespace keyhold::cli {
 namespace {
@@ -29,7 +30,7 @@ StatusOr<std::string> LineOf(std::istream& in) {
 }  // namespace
 
 std::string ClusterPath(const json& cluster) {
-  return absl::StrCat("/clusters/", Encoded(Text(cluster, "id")));
+  return absl::StrCat("/clusters/", PercentEncoded(Text(cluster, "id")));
 }
 
 std::string Text(const json& object, const char* name) {
@@ -57,7 +58,7 @@ StatusOr<ApiClient> Session::Api() const {
 StatusOr<json> Session::FindCluster(const ApiClient& api, const std::string& name_or_id) const {
   output_.Progress("Retrieving cluster");
   if (IsId(name_or_id)) {
-    StatusOr<json> cluster = api.Get("/clusters/" + Encoded(name_or_id));
+    StatusOr<json> cluster = api.Get("/clusters/" + PercentEncoded(name_or_id));
     if (cluster.ok() || CauseOf(cluster.status()) != Cause::kNotFound) return cluster;
   }
   KEYHOLD_ASSIGN_OR_RETURN(const json clusters, api.List("/clusters", "clusters"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "crypto/hash.h"
 
 namespace keyhold::keyring {
@@ -179,10 +180,6 @@ Status ReadRecovery(Reader& in, Contents& contents) {
   return OkStatus();
 }
 
-bool IsPrintable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
-}
-
 Status CheckRecovery(const Contents& contents) {
   if (!contents.recovery) return OkStatus();
   const RecoveryEntry& entry = *contents.recovery;
@@ -205,7 +202,7 @@ Status CheckKeys(const Contents& contents) {
       return Corrupt("a key spec is too long");
     }
     if (key.wrapped.size() > kms::kMaxWrappedSize) return Corrupt("its wrapped store key is too long");
-    if (key.version.size() > kms::kMaxKeyVersionSize || !IsPrintable(key.version)) {
+    if (key.version.size() > kms::kMaxKeyVersionSize || !IsVisibleAscii(key.version)) {
       return Corrupt("a version of a CMEK key");
     }
     if (key.wrapped.empty() == (i == 0)) return Corrupt("its wrapped store key is not where it must be");
@@ -339,7 +336,7 @@ std::string DataKeyBinding(DataKeyId id, const Identity& identity) {
 
 Status CheckIdentity(const Identity& identity) {
   const auto is_good = [](std::string_view id) {
-    return !id.empty() && id.size() <= kMaxIdSize && IsPrintable(id);
+    return !id.empty() && id.size() <= kMaxIdSize && IsVisibleAscii(id);
   };
   if (is_good(identity.cluster_id) && is_good(identity.region) && is_good(identity.store_id))
     return OkStatus();

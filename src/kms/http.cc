@@ -13,6 +13,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "kms/text.h"
 
 namespace keyhold::kms {
@@ -130,9 +131,7 @@ Status CheckRequest(const HttpRequest& request) {
   }
   if (request.bearer == nullptr) return OkStatus();
   const std::string_view token = request.bearer->ExposeText();
-  const bool plain =
-      !token.empty() && std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (plain) return OkStatus();
+  if (!token.empty() && IsVisibleAscii(token)) return OkStatus();
   return Error(Cause::kInvalidArgument, StrCat({"the access token for ", request.host, " is not a token"}));
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "absl/strings/match.h"
+#include "base/text.h"
 #include "kms/aws/arn.h"
 #include "kms/azure/key_uri.h"
 #include "kms/gcp/names.h"
@@ -68,8 +69,7 @@ StatusOr<std::string> StringField(const json& spec, std::string_view name, bool 
 Status CheckText(std::string_view name, std::string_view value) {
   if (value.size() > kMaxUriSize)
     return Bad(StrCat({"\"", name, "\" of the key spec is longer than 2048 bytes"}));
-  const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (plain) return OkStatus();
+  if (IsVisibleAscii(value)) return OkStatus();
   return Bad(StrCat(
       {"\"", name, "\" of the key spec has characters that no key or principal has: ", Quoted(value)}));
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "crypto/hash.h"
 
 namespace keyhold::recovery {
@@ -80,9 +81,8 @@ std::string Counts(const Header& header) {
 Status ReadIds(Lines& lines, Header& header) {
   header.cluster_id = std::string(lines.Take(kCluster));
   header.key_id = std::string(lines.Take(kKey));
-  const bool printable = std::all_of(header.cluster_id.begin(), header.cluster_id.end(),
-                                     [](char c) { return c > ' ' && c < 0x7f; });
-  if (header.cluster_id.empty() || header.cluster_id.size() > kMaxClusterIdSize || !printable) {
+  if (header.cluster_id.empty() || header.cluster_id.size() > kMaxClusterIdSize ||
+      !IsVisibleAscii(header.cluster_id)) {
     return Damaged("its cluster");
   }
   if (header.key_id.size() != kKeyIdSize || !IsHex(header.key_id)) return Damaged("its key");

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace keyhold {
 namespace {
 
@@ -32,6 +34,20 @@ TEST(Text, AllElseStaysAsItIs) {
     EXPECT_FALSE(HasControls(text)) << text;
     EXPECT_EQ(EscapeControls(text), text);
   }
+}
+
+TEST(Text, PercentEncodingKeepsWhatIsUnreserved) {
+  EXPECT_EQ(PercentEncoded("aZ09-._~"), "aZ09-._~");
+  EXPECT_EQ(PercentEncoded("a b/c%\xc3\xa9\n"), "a%20b%2Fc%25%C3%A9%0A");
+  EXPECT_EQ(PercentEncoded("a/b c", "/"), "a/b%20c");
+  EXPECT_EQ(PercentEncoded(std::string_view("\0", 1)), "%00");
+}
+
+TEST(Text, VisibleIsWhatNeitherEndsALineNorIsBlank) {
+  for (const std::string_view text : {"", "!", "~", "a-Z/0:9"}) EXPECT_TRUE(IsVisibleAscii(text)) << text;
+  for (const std::string_view text :
+       std::vector<std::string_view>{" ", "a b", "a\n", "\t", "\x7f", "\x80", "é", {"\0", 1}})
+    EXPECT_FALSE(IsVisibleAscii(text)) << text;
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "localcloud/aws/url.h"
+#include "base/text.h"
 #include "tests/localcloud/proxied.h"
 
 namespace keyhold::localcloud {
@@ -61,7 +61,7 @@ int AzureClient::Connect(const std::string& host) const {
 AzureAnswer AzureClient::Login(const std::map<std::string, std::string>& form,
                                const std::string& tenant) const {
   const std::string body = absl::StrJoin(form, "&", [](std::string* out, const auto& pair) {
-    absl::StrAppend(out, pair.first, "=", aws::PercentEncode(pair.second));
+    absl::StrAppend(out, pair.first, "=", PercentEncoded(pair.second));
   });
   const std::string where = tenant.empty() ? customer_["tenant_id"].get<std::string>() : tenant;
   return Send("login.microsoftonline.com", "POST", absl::StrCat("/", where, "/oauth2/v2.0/token"), body,

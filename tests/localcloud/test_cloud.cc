@@ -7,9 +7,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/text.h"
 #include "crypto/hash.h"
 #include "localcloud/aws/sigv4.h"
-#include "localcloud/aws/url.h"
 #include "tests/localcloud/proxied.h"
 
 namespace keyhold::localcloud {
@@ -86,7 +86,7 @@ namespace {
 Answer SendForm(const AwsClient& client, const std::string& host, const std::string& service,
                 const AwsClient::Form& form) {
   std::string body = absl::StrJoin(form, "&", [](std::string* out, const auto& pair) {
-    absl::StrAppend(out, pair.first, "=", aws::PercentEncode(pair.second));
+    absl::StrAppend(out, pair.first, "=", PercentEncoded(pair.second));
   });
   std::string region = host == service + ".amazonaws.com" ? "us-east-1" : host.substr(service.size() + 1);
   region = region.substr(0, region.find('.'));

@@ -2,6 +2,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "cli/commands/groups.h"
 #include "cli/exit_code.h"
 #include "cli/session.h"
@@ -31,7 +32,7 @@ StatusOr<Network> ParseNetwork(const std::string& text) {
 std::string ListPath(const json& cluster) { return ClusterPath(cluster) + "/networking/allowlist"; }
 
 std::string EntryPath(const json& cluster, const Network& network) {
-  return absl::StrCat(ListPath(cluster), "/", Encoded(network.ip), "/", network.mask);
+  return absl::StrCat(ListPath(cluster), "/", PercentEncoded(network.ip), "/", network.mask);
 }
 
 void Show(Session& session, const std::string& what, const json& entry, const json& cluster) {

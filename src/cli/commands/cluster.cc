@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "cli/cluster_view.h"
 #include "cli/commands/groups.h"
 #include "cli/session.h"
@@ -48,7 +49,8 @@ Status Nodes(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
   std::string path = ClusterPath(cluster) + "/nodes";
-  if (arguments.Has("--region")) absl::StrAppend(&path, "?region_name=", Encoded(arguments.Text("--region")));
+  if (arguments.Has("--region"))
+    absl::StrAppend(&path, "?region_name=", PercentEncoded(arguments.Text("--region")));
   KEYHOLD_ASSIGN_OR_RETURN(const json nodes, api.List(path, "nodes"));
   if (session.output().json()) {
     session.output().Json(nodes);

@@ -4,6 +4,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/text.h"
 #include "cli/commands/groups.h"
 #include "cli/exit_code.h"
 #include "cli/session.h"
@@ -38,7 +39,7 @@ StatusOr<json> Events(const ApiClient& api, std::string starting_from, size_t li
   while (limit == 0 || events.size() < limit) {
     const size_t size = limit == 0 ? kPage : std::min(kPage, limit - events.size());
     std::string path = absl::StrCat("/auditlogevents?sort_order=DESC&limit=", size);
-    if (!starting_from.empty()) absl::StrAppend(&path, "&starting_from=", Encoded(starting_from));
+    if (!starting_from.empty()) absl::StrAppend(&path, "&starting_from=", PercentEncoded(starting_from));
     KEYHOLD_ASSIGN_OR_RETURN(const json answer, api.Get(path));
     const json page = answer.value("entries", json::array());
     events.insert(events.end(), page.begin(), page.end());

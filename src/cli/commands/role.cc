@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "cli/commands/groups.h"
 #include "cli/commands/role_list.h"
 #include "cli/exit_code.h"
@@ -67,7 +68,7 @@ void ShowRoles(Session& session, const json& answer) {
 Status Get(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const std::string id, AccountFor(api, arguments.Text("ACCOUNT")));
-  KEYHOLD_ASSIGN_OR_RETURN(const json answer, api.Get("/roles/" + Encoded(id)));
+  KEYHOLD_ASSIGN_OR_RETURN(const json answer, api.Get("/roles/" + PercentEncoded(id)));
   ShowRoles(session, answer);
   return OkStatus();
 }
@@ -87,7 +88,8 @@ Status Set(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const json roles, ResolveRoles(session, api, arguments.List("ROLE")));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string id, AccountFor(api, arguments.Text("ACCOUNT")));
   session.output().Progress("Setting roles");
-  KEYHOLD_ASSIGN_OR_RETURN(const json answer, api.Send("PUT", "/roles/" + Encoded(id), {{"roles", roles}}));
+  KEYHOLD_ASSIGN_OR_RETURN(const json answer,
+                           api.Send("PUT", "/roles/" + PercentEncoded(id), {{"roles", roles}}));
   ShowRoles(session, answer);
   return OkStatus();
 }
@@ -98,8 +100,8 @@ Status Change(Session& session, const Arguments& arguments, const std::string& m
   KEYHOLD_ASSIGN_OR_RETURN(const std::string id, AccountFor(api, arguments.Text("ACCOUNT")));
   const json resource = role["resource"];
   const std::string on = Text(resource, "id").empty() ? "organization" : Text(resource, "id");
-  const std::string path = absl::StrCat("/roles/", Encoded(id), "/", Text(resource, "type"), "/", Encoded(on),
-                                        "/", Encoded(Text(role, "name")));
+  const std::string path = absl::StrCat("/roles/", PercentEncoded(id), "/", Text(resource, "type"), "/",
+                                        PercentEncoded(on), "/", PercentEncoded(Text(role, "name")));
   session.output().Progress(method == "POST" ? "Adding role" : "Removing role");
   KEYHOLD_ASSIGN_OR_RETURN(const json answer,
                            method == "POST" ? api.Send("POST", path, json::object()) : api.Delete(path));

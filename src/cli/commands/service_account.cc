@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "cli/commands/groups.h"
 #include "cli/commands/role_list.h"
 #include "cli/exit_code.h"
@@ -40,7 +41,7 @@ void ShowAccount(Session& session, const std::string& what, const json& account)
 }
 
 std::string AccountPath(const Arguments& arguments) {
-  return "/service-accounts/" + Encoded(arguments.Text("ID"));
+  return "/service-accounts/" + PercentEncoded(arguments.Text("ID"));
 }
 
 Status GetAccount(Session& session, const Arguments& arguments) {
@@ -91,7 +92,7 @@ Status ListKeys(Session& session, const Arguments& arguments) {
   const std::string of = arguments.Text("--service-account-id");
   KEYHOLD_ASSIGN_OR_RETURN(
       const json keys,
-      api.List(of.empty() ? "/api-keys" : "/api-keys?service_account_id=" + Encoded(of), "api_keys"));
+      api.List(of.empty() ? "/api-keys" : "/api-keys?service_account_id=" + PercentEncoded(of), "api_keys"));
   if (session.output().json()) {
     session.output().Json(keys);
     return OkStatus();
@@ -124,8 +125,9 @@ Status CreateKey(Session& session, const Arguments& arguments) {
 
 Status RenameKey(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
-  KEYHOLD_ASSIGN_OR_RETURN(const json key, api.Send("PATCH", "/api-keys/" + Encoded(arguments.Text("KEY_ID")),
-                                                    {{"name", arguments.Text("--name")}}));
+  KEYHOLD_ASSIGN_OR_RETURN(const json key,
+                           api.Send("PATCH", "/api-keys/" + PercentEncoded(arguments.Text("KEY_ID")),
+                                    {{"name", arguments.Text("--name")}}));
   if (session.output().json()) {
     session.output().Json(key);
     return OkStatus();
@@ -138,7 +140,8 @@ Status RenameKey(Session& session, const Arguments& arguments) {
 
 Status DeleteKey(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
-  KEYHOLD_ASSIGN_OR_RETURN(const json key, api.Delete("/api-keys/" + Encoded(arguments.Text("KEY_ID"))));
+  KEYHOLD_ASSIGN_OR_RETURN(const json key,
+                           api.Delete("/api-keys/" + PercentEncoded(arguments.Text("KEY_ID"))));
   if (session.output().json()) {
     session.output().Json(key);
     return OkStatus();

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "cli/commands/groups.h"
 #include "cli/session.h"
 
@@ -52,8 +53,8 @@ Status Delete(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const ApiClient api, session.Api());
   KEYHOLD_ASSIGN_OR_RETURN(const json cluster, session.FindCluster(api, arguments.Text("NAME")));
   session.output().Progress("Deleting SQL user");
-  KEYHOLD_ASSIGN_OR_RETURN(
-      const json user, api.Delete(absl::StrCat(UsersPath(cluster), "/", Encoded(arguments.Text("USER")))));
+  KEYHOLD_ASSIGN_OR_RETURN(const json user, api.Delete(absl::StrCat(UsersPath(cluster), "/",
+                                                                    PercentEncoded(arguments.Text("USER")))));
   Show(session, "Deleted SQL user", user, cluster);
   return OkStatus();
 }
@@ -64,7 +65,7 @@ Status Password(Session& session, const Arguments& arguments) {
   KEYHOLD_ASSIGN_OR_RETURN(const std::string password, PasswordFor(session, arguments));
   session.output().Progress("Changing the password");
   const std::string path =
-      absl::StrCat(UsersPath(cluster), "/", Encoded(arguments.Text("USER")), "/password");
+      absl::StrCat(UsersPath(cluster), "/", PercentEncoded(arguments.Text("USER")), "/password");
   KEYHOLD_ASSIGN_OR_RETURN(const json user, api.Send("PUT", path, {{"password", password}}));
   Show(session, "Changed the password of SQL user", user, cluster);
   return OkStatus();

@@ -1,5 +1,6 @@
 #include "kms/aws/metadata.h"
 
+#include "base/text.h"
 #include "kms/file.h"
 #include "kms/secret_json.h"
 #include "kms/text.h"
@@ -18,9 +19,7 @@ constexpr size_t kMaxTokenFile = 16 << 10;
 Status None(std::string_view why) { return Error(Cause::kKmsBadCredentials, why); }
 
 // A path of visible ASCII: nothing in it ends the request line.
-bool IsPath(std::string_view path) {
-  return path.starts_with('/') && AllOf(path, [](char c) { return c > ' ' && c < 0x7f; });
-}
+bool IsPath(std::string_view path) { return path.starts_with('/') && IsVisibleAscii(path); }
 
 StatusOr<std::shared_ptr<const AwsCredentials>> Parse(const HttpResponse& answer, std::string_view whose) {
   KEYHOLD_ASSIGN_OR_RETURN(const SecretJson json, ParseSecretJson(answer.body.Expose(), whose));

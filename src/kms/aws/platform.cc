@@ -1,5 +1,6 @@
 #include "kms/aws/platform.h"
 
+#include "base/text.h"
 #include "kms/aws/arn.h"
 #include "kms/aws/metadata.h"
 #include "kms/aws/profile.h"
@@ -20,16 +21,12 @@ constexpr size_t kMaxTokenFile = 64 << 10;
 Status Missing(std::string_view what) { return Error(Cause::kKmsBadCredentials, what); }
 
 // A value goes into a header line: nothing in it may end that line.
-bool IsPlain(std::string_view value) {
-  return AllOf(value, [](char c) { return c > ' ' && c < 0x7f; });
-}
-
 StatusOr<Credentials> Make(std::string_view id, std::string_view secret, std::string_view token,
                            std::string_view where) {
   if (id.empty() || secret.empty()) {
     return Missing(StrCat({where, " has an access key id without its secret or the reverse; set both"}));
   }
-  if (!IsPlain(id) || !IsPlain(secret) || !IsPlain(token)) {
+  if (!IsVisibleAscii(id) || !IsVisibleAscii(secret) || !IsVisibleAscii(token)) {
     return Missing(StrCat({where, " has blanks or unprintable characters in an AWS credential"}));
   }
   auto made = std::make_shared<AwsCredentials>();

@@ -1,12 +1,11 @@
 #include "kms/azure/tokens.h"
 
 #include <algorithm>
-#include <cstring>
 #include <mutex>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "base/text.h"
 #include "kms/azure/assertion.h"
 #include "kms/azure/errors.h"
 #include "kms/file.h"
@@ -24,22 +23,8 @@ constexpr std::string_view kJwtBearer = "urn:ietf:params:oauth:client-assertion-
 
 Status Missing(std::string_view what) { return Error(Cause::kKmsBadCredentials, what); }
 
-bool IsUnreserved(uint8_t c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
-         c == '.' || c == '~';
-}
-
 // What says who asks; the request adds what it is asked for.
 using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
-
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<uint8_t>(c);
-    out += IsUnreserved(byte) ? std::string(1, c) : absl::StrFormat("%%%02X", byte);
-  }
-  return out;
-}
 
 // expires_in: a number from Entra, a string from the metadata service.
 StatusOr<int64_t> LifetimeOf(const SecretJson& answer) {
@@ -60,9 +45,8 @@ StatusOr<AccessToken> ReadToken(const HttpResponse& response, absl::Time asked) 
                            ParseSecretJson(response.body.Expose(), "Microsoft Entra ID"));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string_view text, StringOf(answer, "access_token"));
   KEYHOLD_ASSIGN_OR_RETURN(const int64_t seconds, LifetimeOf(answer));
-  const bool plain =
-      !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (!plain) return Error(Cause::kKmsCorrupt, "Microsoft Entra ID answered something that is no token");
+  if (text.empty() || !IsVisibleAscii(text))
+    return Error(Cause::kKmsCorrupt, "Microsoft Entra ID answered something that is no token");
   return AccessToken{crypto::SecretBytes::CopyOf(crypto::AsBytes(text)), asked + absl::Seconds(seconds)};
 }
 
@@ -198,9 +182,9 @@ class ManagedIdentityTokens final : public EntraTokens {
     HttpRequest request;
     request.method = "GET";
     request.host = std::string(kMetadataHosts[0]);
-    request.path =
-        StrCat({"/metadata/identity/oauth2/token?api-version=2018-02-01&resource=", Escaped(cloud.resource)});
-    if (!client_id().empty()) request.path += "&client_id=" + Escaped(client_id());
+    request.path = StrCat(
+        {"/metadata/identity/oauth2/token?api-version=2018-02-01&resource=", PercentEncoded(cloud.resource)});
+    if (!client_id().empty()) request.path += "&client_id=" + PercentEncoded(client_id());
     request.headers = {{"Metadata", "true"}};
     request.metadata = true;
     return request;

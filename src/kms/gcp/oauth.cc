@@ -4,6 +4,7 @@
 #include <array>
 
 #include "absl/strings/escaping.h"
+#include "base/text.h"
 #include "kms/gcp/names.h"
 #include "kms/secret_json.h"
 #include "kms/text.h"
@@ -52,8 +53,7 @@ Status NotUnderstood(std::string_view what) {
 }
 
 StatusOr<AccessToken> Usable(std::string_view value, absl::Time expires) {
-  const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (value.empty() || !plain) return NotUnderstood("its token is no token");
+  if (value.empty() || !IsVisibleAscii(value)) return NotUnderstood("its token is no token");
   return AccessToken{crypto::SecretBytes::CopyOf(crypto::AsBytes(value)), expires};
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/text.h"
 #include "crypto/hash.h"
 #include "localcloud/aws/error.h"
 #include "localcloud/aws/url.h"
@@ -75,7 +76,7 @@ std::string NormalizedPath(std::string_view path) {
 std::string CanonicalQuery(std::string_view query) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const auto& [name, value] : ParseParameters(query, false)) {
-    pairs.emplace_back(PercentEncode(name), PercentEncode(value));
+    pairs.emplace_back(PercentEncoded(name), PercentEncoded(value));
   }
   std::sort(pairs.begin(), pairs.end());
   return absl::StrJoin(pairs, "&", [](std::string* out, const auto& pair) {
@@ -201,7 +202,7 @@ std::string CanonicalRequest(const HttpRequest& request, const std::vector<std::
   size_t question = target.find('?');
   std::string_view query = question == std::string_view::npos ? "" : target.substr(question + 1);
   std::string out =
-      absl::StrCat(request.method, "\n", PercentEncode(NormalizedPath(target.substr(0, question)), true),
+      absl::StrCat(request.method, "\n", PercentEncoded(NormalizedPath(target.substr(0, question)), "/"),
                    "\n", CanonicalQuery(query), "\n");
   for (const std::string& name : signed_headers) {
     absl::StrAppend(&out, name, ":", CanonicalValue(request, name), "\n");

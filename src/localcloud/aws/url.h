@@ -1,4 +1,4 @@
-// Percent-encoding as AWS uses it: RFC 3986, unreserved characters plain, upper case hex.
+// What stands percent-encoded in URLs and form bodies (RFC 3986).
 #pragma once
 
 #include <string>
@@ -9,9 +9,6 @@
 namespace keyhold::localcloud::aws {
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
-
-// Everything but A-Z a-z 0-9 - _ . ~ encoded; `keep_slash` keeps '/' too.
-std::string PercentEncode(std::string_view text, bool keep_slash = false);
 
 // '%XX' decoded, and '+' to a space when `plus_is_space` (form bodies). A '%' that no two hex digits follow
 // stays as it is.

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/text.h"
 #include "localcloud/aws/access.h"
 #include "localcloud/aws/error.h"
 #include "localcloud/aws/policy.h"
@@ -140,7 +141,7 @@ StatusOr<std::string> GetPolicy(const IamCall& iam, InlinePolicies policies, std
   KEYHOLD_ASSIGN_OR_RETURN(std::string name, PolicyName(iam));
   for (const auto& [policy, document] : policies.List()) {
     if (policy == name)
-      return XmlText("PolicyName", name) + XmlText("PolicyDocument", PercentEncode(document));
+      return XmlText("PolicyName", name) + XmlText("PolicyDocument", PercentEncoded(document));
   }
   return NoPolicy(kind, name);
 }

@@ -1,6 +1,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "localcloud/aws/arn.h"
 #include "localcloud/aws/error.h"
 #include "localcloud/aws/iam/operations.h"
@@ -32,7 +33,7 @@ std::string RoleXml(const Role& role) {
   return XmlText("Path", role.path) + XmlText("RoleName", role.name) + XmlText("RoleId", role.role_id) +
          XmlText("Arn", RoleArn(role.account, role.path, role.name)) +
          XmlText("CreateDate", XmlTime(absl::ToUnixSeconds(role.created))) +
-         XmlText("AssumeRolePolicyDocument", PercentEncode(role.trust_policy)) +
+         XmlText("AssumeRolePolicyDocument", PercentEncoded(role.trust_policy)) +
          (role.description.empty() ? "" : XmlText("Description", role.description)) +
          XmlText("MaxSessionDuration", absl::StrCat(role.max_session_seconds));
 }
