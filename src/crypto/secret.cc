@@ -35,7 +35,7 @@ Status InitSecretMemory() {
   return result;
 }
 
-void Wipe(MutableBytes bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+void Wipe(MutableBytes bytes) { explicit_bzero(bytes.data(), bytes.size()); }
 
 SecretBytes::SecretBytes(size_t size) : size_(size) {
   if (size == 0) return;
