@@ -27,7 +27,8 @@ constexpr size_t kLinesOfAnInterval = 100'000;
 constexpr absl::Duration kBusyRetry = absl::Milliseconds(20);
 
 // The kernel reads 128 KiB ahead of a FUSE file at most, whatever was agreed with it, unless it is told here.
-constexpr int kReadAheadKiB = 1024;
+// So much that several requests, of a megabyte each, are under way: more than one processor decrypts.
+constexpr int kReadAheadKiB = 4096;
 
 void RaiseReadAhead(const std::string& mountpoint) {
   struct stat st;
