@@ -77,6 +77,7 @@ Status Serve(const StoreMountOptions& options, const Ready& ready) {
   retirer.join();
   pthread_kill(watcher.native_handle(), SIGTERM);
   watcher.join();
+  session->Settle();  // the mount still has the store's lock
   return stopped;
 }
 

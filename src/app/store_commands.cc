@@ -26,6 +26,14 @@ constexpr size_t kReadAtOnce = 1 << 20;
 
 // A store of which this process has the lock.
 struct OpenStore {
+  OpenStore() = default;
+  OpenStore(OpenStore&&) = default;
+  OpenStore& operator=(OpenStore&&) = delete;
+  ~OpenStore() {
+    tree.reset();
+    if (lock != nullptr) session->Settle();
+  }
+
   std::unique_ptr<StoreSession> session;
   std::unique_ptr<store::Descriptor> lock;
   std::unique_ptr<store::Tree> tree;

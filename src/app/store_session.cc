@@ -66,9 +66,12 @@ StatusOr<kms::KeySpec> KeySpecFrom(const std::string& text) {
 StoreSession::StoreSession() : counter_(SystemClock()) {}
 
 StoreSession::~StoreSession() {
-  const Status settled = ring_ == nullptr ? OkStatus() : ring_->SettleSeals();
-  if (!settled.ok()) spdlog::warn("store: {}", std::string(settled.message()));
   if (dir_ >= 0) close(dir_);
+}
+
+void StoreSession::Settle() {
+  const Status settled = ring_->SettleSeals();
+  if (!settled.ok()) spdlog::warn("store: {}", std::string(settled.message()));
 }
 
 StatusOr<std::unique_ptr<StoreSession>> StoreSession::Open(const std::string& dir,

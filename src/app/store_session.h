@@ -32,6 +32,10 @@ class StoreSession {
   keyring::KeyRing& ring() { return *ring_; }
   store::Context context();  // valid as long as this session
 
+  // Writes into the key ring how much was sealed: for whoever is done with the store and still has its lock.
+  // Without it, as after a crash, the reserve counts as used. A failure is logged.
+  void Settle();
+
  private:
   StoreSession();
 

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """keyhold mount, umount and store, as a user has them: against the local cloud, under a key in AWS KMS."""
+import concurrent.futures
+import fcntl
 import json
 import os
 import pathlib
@@ -92,6 +94,22 @@ class MountTest(unittest.TestCase):
         placed.mount()
         self.assertEqual((placed.point / 'f').read_text(), 'x' * 1_000_000)
         placed.umount()
+
+    def test_whoever_has_the_lock_has_the_key_ring_to_himself(self):
+        placed = self.place()
+        process = placed.foreground()
+        (placed.point / 'f').write_text('x' * 100_000)
+        ring = placed.store / 'keyring'
+        before = ring.read_bytes()
+        store = os.open(placed.store, os.O_RDONLY)
+        self.addCleanup(os.close, store)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            locked = pool.submit(lambda: (fcntl.flock(store, fcntl.LOCK_EX), ring.read_bytes()))
+            process.send_signal(signal.SIGTERM)
+            at_lock = locked.result()[1]
+        self.assertFalse(at_lock == before, 'what was sealed was not settled')
+        self.assertEqual(process.wait(60), 0)
+        self.assertTrue(ring.read_bytes() == at_lock, 'the key ring was written by one who had let go of the lock')
 
     def test_busy_mounts_and_wrong_places_are_told(self):
         placed = self.place()
