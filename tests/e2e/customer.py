@@ -1,8 +1,43 @@
-"""The customer's hands on keys in Google's and Azure's clouds, by their REST interfaces; AWS's are in harness.py."""
+"""The customer's hands on keys in the three clouds, by their HTTP interfaces: the vendors' programs take a second to start.
+
+Each kind of key has `enable(bool)`, `uri` and `spec()`. harness.py has AWS's by the real aws.
+"""
 import json
 import pathlib
 
 from harness import host
+
+
+class AwsKey:
+    """A customer's key in AWS KMS, granted to the platform. curl signs."""
+
+    def __init__(self, region='us-east-1'):
+        self.region = region
+        made = self.call('CreateKey')['KeyMetadata']
+        self.id, self.uri = made['KeyId'], made['Arn']
+        actions = ['kms:Encrypt', 'kms:Decrypt', 'kms:GenerateDataKey', 'kms:DescribeKey']
+        grants = ((f'arn:aws:iam::{self.uri.split(":")[4]}:root', 'kms:*'), (host.env['KEYHOLD_AWS_PRINCIPAL_ARN'], actions))
+        self.act('PutKeyPolicy', PolicyName='default', Policy=json.dumps({'Version': '2012-10-17', 'Statement': [
+            {'Effect': 'Allow', 'Principal': {'AWS': who}, 'Action': what, 'Resource': '*'} for who, what in grants]}))
+
+    def call(self, action, **body):
+        secret = f'user = "{host.env["AWS_ACCESS_KEY_ID"]}:{host.env["AWS_SECRET_ACCESS_KEY"]}"\n'
+        text = host.run('curl', '-sS', '--fail-with-body', '-K', '-', '--aws-sigv4', f'aws:amz:{self.region}:kms', '-H',
+                        f'X-Amz-Target: TrentService.{action}', '-H', 'Content-Type: application/x-amz-json-1.1', '-d',
+                        json.dumps(body), f'https://kms.{self.region}.amazonaws.com/', input=secret).stdout
+        return json.loads(text) if text else None
+
+    def act(self, action, **body):
+        return self.call(action, KeyId=self.id, **body)
+
+    def enable(self, enabled):
+        self.act('EnableKey' if enabled else 'DisableKey')
+
+    def new_version(self):
+        self.act('RotateKeyOnDemand')
+
+    def spec(self):
+        return json.dumps({'type': 'AWS_KMS', 'uri': self.uri, 'auth_principal': host.env['KEYHOLD_AWS_PRINCIPAL_ARN']})
 
 
 class GcpKey:
@@ -18,9 +53,13 @@ class GcpKey:
         self.post(f'{self.uri}:setIamPolicy', {'policy': {'bindings': [
             {'role': 'roles/cloudkms.cryptoKeyEncrypterDecrypter', 'members': [member]}]}})
 
-    def post(self, path, body):
-        host.run('curl', '-sS', '--fail-with-body', '-X', 'POST', f'https://cloudkms.googleapis.com/v1/{path}', '-H',
+    def post(self, path, body, method='POST'):
+        host.run('curl', '-sS', '--fail-with-body', '-X', method, f'https://cloudkms.googleapis.com/v1/{path}', '-H',
                  f'Authorization: Bearer {self.token}', '-H', 'Content-Type: application/json', '-d', json.dumps(body))
+
+    def enable(self, enabled):
+        """Its first version, which is its only one."""
+        self.post(f'{self.uri}/cryptoKeyVersions/1?updateMask=state', {'state': 'ENABLED' if enabled else 'DISABLED'}, 'PATCH')
 
     def spec(self):
         return json.dumps({'type': 'GCP_CLOUD_KMS', 'uri': self.uri,

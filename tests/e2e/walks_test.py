@@ -3,25 +3,33 @@
 
 Steps: enable, rotate (to a new key, or to a new version), disable and enable the key in the KMS, REVOKE, bring back, add a
 region. Which step, which process, and when, follow from a seed: KEYHOLD_WALK_SEED (default 1), KEYHOLD_WALKS and
-KEYHOLD_WALK_STEPS for more (100 and 20). A failure names seed, walk and step.
+KEYHOLD_WALK_STEPS for more (100 and 20), the first of them KEYHOLD_WALK_FIRST (0). A failure names seed, walk and step.
+
+Each walk has a host of its own, so that a crash is its own too. KEYHOLD_WALK_WORKERS go side by side; one that fails
+ends none of the others, and its host's directory is kept.
 """
+import concurrent.futures
 import contextlib
 import json
 import os
 import pathlib
 import random
 import signal
+import subprocess
 import sys
 import time
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from harness import BIN, PSQL, Cluster, Key, Writer, host, setUpModule, tearDownModule  # noqa: E402,F401
+import harness
+from customer import AwsKey
+from harness import BIN, PSQL, Cluster, Writer, host
 
 CCLOUD = BIN / 'ccloud'
 SEED = int(os.environ.get('KEYHOLD_WALK_SEED', 1))
+FIRST = int(os.environ.get('KEYHOLD_WALK_FIRST', 0))
 WALKS = int(os.environ.get('KEYHOLD_WALKS', 1))
 STEPS = int(os.environ.get('KEYHOLD_WALK_STEPS', 6))
+WORKERS = int(os.environ.get('KEYHOLD_WALK_WORKERS', 1))
 HOME, SECOND = 'us-east-1', 'us-east-2'
 KINDS = ('server', 'agent', 'node', 'postgres', 'localcloud')
 WITHIN = 60
@@ -42,13 +50,24 @@ def awaiting(what, test, within=WITHIN):
     raise AssertionError(f'not within {within} s: {what}; last: {last}')
 
 
+def by_customer(act):
+    """What the customer does in the KMS, again until it answers: a crash may just have ended it."""
+    done = []
+    awaiting('the KMS answers', lambda: done.append(act()) or True)
+    return done[0]
+
+
+def new_key(region):
+    return by_customer(lambda: AwsKey(region))
+
+
 class Walk:
     """One cluster, and what must be true of it."""
 
     def __init__(self, number):
         self.random = random.Random(SEED * 1000 + number)
         self.cluster = Cluster(f'walk-{number}')
-        self.keys = {}  # region -> Key in force
+        self.keys = {}  # region -> AwsKey in force
         self.disabled = set()
         self.revoked = False
         self.cluster.sql('CREATE TABLE acks (id BIGINT PRIMARY KEY, filler TEXT NOT NULL)')
@@ -107,7 +126,7 @@ class Walk:
             info = self.cmek()
             newest = {r['region']: r['key_infos'][0] for r in info['region_infos']}
             return info['status'] == 'ENABLED' and all(
-                newest[region]['spec']['uri'] == key.arn and newest[region]['status'] == 'ENABLED'
+                newest[region]['spec']['uri'] == key.uri and newest[region]['status'] == 'ENABLED'
                 for region, key in keys.items()) or info
         return test
 
@@ -121,25 +140,25 @@ class Walk:
         self.serves()
 
     def enable(self):
-        self.change('enable', {HOME: Key()})
+        self.change('enable', {HOME: new_key(HOME)})
 
     def rotate(self):
         region = self.random.choice(self.regions())
-        self.change('rotate', {region: Key(region=region)})
+        self.change('rotate', {region: new_key(region)})
 
     def new_version(self):
         region = self.random.choice(self.regions())
-        self.keys[region].aws('rotate-key-on-demand')
+        by_customer(self.keys[region].new_version)
         self.change('rotate', {region: self.keys[region]})
 
     def enable_keys(self):
         for region in sorted(self.disabled):
-            awaiting('the KMS', lambda r=region: self.keys[r].aws('enable-key').returncode == 0)
+            by_customer(lambda r=region: self.keys[r].enable(True))
         self.disabled.clear()
 
     def restore(self):
         self.enable_keys()
-        keys = {r: self.random.choice([k, Key(region=r)]) for r, k in self.keys.items()}
+        keys = {r: self.random.choice([k, new_key(r)]) for r, k in self.keys.items()}
         self.revoked = False
         self.change('rotate', keys)
 
@@ -151,7 +170,7 @@ class Walk:
 
     def disable(self):
         region = self.random.choice(self.regions())
-        self.keys[region].aws('disable-key')
+        by_customer(lambda: self.keys[region].enable(False))
         self.disabled.add(region)
         time.sleep(self.crash[1])
         self.crash_now()
@@ -164,7 +183,7 @@ class Walk:
         self.serves()
 
     def add_region(self):
-        key = Key(region=SECOND)
+        key = new_key(SECOND)
         self.ask(self.in_force({SECOND: key}), 'cluster', 'update', self.cluster.name, SECOND, '--cmek-key-spec', key.spec())
         self.keys[SECOND] = key
         self.serves()
@@ -212,23 +231,47 @@ class Walk:
         return len(self.writer.acknowledged)
 
 
+def take(number):
+    """One walk, and how it went. Raises at the first thing that is not as it must be."""
+    start = time.monotonic()
+    walk = Walk(number)
+    taken = []
+    try:
+        for _ in range(STEPS):
+            walk.step()
+            taken.append(walk.last)
+        rows = walk.finish()
+    except Exception as e:
+        walk.writer.stop()
+        raise AssertionError(f'seed {SEED}, walk {number}, after {taken}: {walk.last}: {getattr(walk, "last_answer", "")}') from e
+    return f'walk {number}: {"; ".join(taken)}: {rows} rows acknowledged and kept, {time.monotonic() - start:.0f} s'
+
+
+def take_apart(number):
+    """One walk in a process of its own, with a host of its own."""
+    done = subprocess.run([sys.executable, __file__, str(BIN)], capture_output=True, text=True, env={
+        **os.environ, 'KEYHOLD_WALKS': '1', 'KEYHOLD_WALK_FIRST': str(number), 'KEYHOLD_WALK_WORKERS': '1'})
+    survived = done.returncode == 0
+    told = [line for line in done.stdout.splitlines() if line.startswith('walk ')] if survived else [done.stdout, done.stderr]
+    print(*told, sep='\n', file=sys.stderr, flush=True)
+    return survived
+
+
 class WalksTest(unittest.TestCase):
     def test_walks(self):
-        for number in range(WALKS):
-            start = time.monotonic()
-            walk = Walk(number)
-            taken = []
-            try:
-                for _ in range(STEPS):
-                    walk.step()
-                    taken.append(walk.last)
-                rows = walk.finish()
-            except Exception as e:
-                walk.writer.stop()
-                raise AssertionError(f'seed {SEED}, walk {number}, after {taken}: {walk.last}: '
-                                     f'{getattr(walk, "last_answer", "")}') from e
-            print(f'walk {number}: {"; ".join(taken)}: {rows} rows acknowledged and kept, {time.monotonic() - start:.0f} s',
-                  file=sys.stderr)
+        numbers = range(FIRST, FIRST + WALKS)
+        if WALKS > 1:
+            with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+                survived = list(pool.map(take_apart, numbers))
+            self.assertTrue(all(survived), f'seed {SEED}: failed: {[n for n, ok in zip(numbers, survived) if not ok]}')
+            return
+        self.addCleanup(harness.tearDownModule)
+        harness.setUpModule()
+        try:
+            print(take(FIRST))
+        except AssertionError:
+            os.environ['KEYHOLD_KEEP'] = '1'
+            raise
 
 
 if __name__ == '__main__':
