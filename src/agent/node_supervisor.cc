@@ -193,6 +193,7 @@ class Supervisor final : public NodeSupervisor {
   }
 
   Status StartNode() {
+    ports_.Reserve(port_);  // the node that was found running may have held it alone
     std::vector<std::string> command = options_.node_command;
     command.insert(command.end(), {"--dir", dir_});
     KEYHOLD_RETURN_IF_ERROR(EnsureDirectory(options_.dir + "/log"));

@@ -5,10 +5,10 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "agent/agent.h"
@@ -16,12 +16,17 @@
 
 namespace keyhold::agent {
 
-// Ports that nodes of this host have, so that no two get the same. Safe to use from any thread.
+// Ports that nodes of this host have, so that no two get the same. They are held by sockets that do not
+// listen: a node may be down for a while, and another agent on this machine would give its port away. Safe to
+// use from any thread.
 class Ports {
  public:
   explicit Ports(std::string address, uint16_t first) : address_(std::move(address)), first_(first) {}
+  ~Ports();
+  Ports(const Ports&) = delete;
+  Ports& operator=(const Ports&) = delete;
 
-  // Keeps `port` from being given to another node.
+  // Keeps `port` from being given to another node, and holds it where nobody listens there. May be repeated.
   void Reserve(uint16_t port);
 
   // The first port from the start that is neither reserved nor bound by another program; reserves it.
@@ -34,7 +39,7 @@ class Ports {
   const std::string address_;
   const uint16_t first_;
   std::mutex mutex_;
-  std::set<uint16_t> taken_;  // guarded by mutex_
+  std::map<uint16_t, int> taken_;  // to the socket that holds it, or -1; guarded by mutex_
 };
 
 // What a supervisor tells the server. Called from its threads; returns when the server has it, or fails with

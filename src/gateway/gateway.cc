@@ -135,8 +135,9 @@ class Acceptor : public Watcher {
     if (fd_ < 0 || setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(fd_, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
         listen(fd_, kBacklog) != 0 || getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
+      const int error = errno;
       return ErrnoError(
-          errno, absl::StrCat("cannot listen on ", endpoint.address().to_string(), ":", endpoint.port()));
+          error, absl::StrCat("cannot listen on ", endpoint.address().to_string(), ":", endpoint.port()));
     }
     id_ = loop_.Enroll(this);
     KEYHOLD_RETURN_IF_ERROR(loop_.Watch(id_, 0, fd_));

@@ -122,6 +122,26 @@ TEST_F(ToolsTest, ATreeIsRemovedButNothingThatItPointsTo) {
   EXPECT_TRUE(RemoveTree(dir_ + "/node", {"desired.json"}).ok());
 }
 
+// Listens as a node does.
+class Listener {
+ public:
+  explicit Listener(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    const int on = 1;
+    setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const sockaddr_in address{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
+    listens_ =
+        bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && listen(fd_, 1) == 0;
+  }
+  ~Listener() { close(fd_); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  bool listens() const { return listens_; }
+
+ private:
+  const int fd_;
+  bool listens_ = false;
+};
+
 TEST_F(ToolsTest, PortsAreGivenOnce) {
   Ports ports("127.0.0.1", 28000);
   const uint16_t one = *ports.Take();
@@ -132,6 +152,37 @@ TEST_F(ToolsTest, PortsAreGivenOnce) {
   Ports reserved("127.0.0.1", 28000);
   reserved.Reserve(one);
   EXPECT_NE(*reserved.Take(), one);
+}
+
+TEST_F(ToolsTest, APortIsHeldForItsNodeWhileThatIsDown) {
+  Ports ports("127.0.0.1", 28100);
+  Ports of_another_agent("127.0.0.1", 28100);
+  const uint16_t port = *ports.Take();
+  EXPECT_NE(*of_another_agent.Take(), port) << "its node does not listen yet";
+  {
+    const Listener node(port);
+    EXPECT_TRUE(node.listens());
+    Ports of_the_next_agent("127.0.0.1", 28100);
+    of_the_next_agent.Reserve(port);  // holds nothing while the node listens
+  }
+  const Listener again(port);
+  EXPECT_TRUE(again.listens());
+}
+
+TEST_F(ToolsTest, AnAgentThatFindsItsNodeDeadHoldsItsPortAgain) {
+  uint16_t port = 0;
+  {
+    Ports before("127.0.0.1", 28200);
+    port = *before.Take();
+  }
+  Ports ports("127.0.0.1", 28200);
+  {
+    const Listener node(port);
+    ports.Reserve(port);
+  }
+  ports.Reserve(port);
+  EXPECT_NE(*Ports("127.0.0.1", 28200).Take(), port);
+  EXPECT_TRUE(Listener(port).listens());
 }
 
 TEST_F(ToolsTest, APortInUseIsPassedOver) {
