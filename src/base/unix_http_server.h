@@ -39,6 +39,8 @@ class UnixHttpServer {
     KEYHOLD_ASSIGN_OR_RETURN(address_, SocketAddress::Of(path_));
     unlink(path_.c_str());
     server_.set_payload_max_length(largest_body);
+    // httplib asks a connection that is kept a hundred times in a second whether there is more.
+    server_.set_keep_alive_max_count(1);
     server_.set_address_family(AF_UNIX);
     const mode_t before = umask(0177);
     const bool bound = server_.bind_to_port(address_->text(), 80);

@@ -26,6 +26,14 @@ std::string VersionOf(const std::vector<DesiredWork>& nodes) {
   return crypto::Hex(crypto::Sha256(crypto::AsBytes(all.dump())));
 }
 
+// Both tell that the key was usable, and when, and nothing else that is new: most reports are such.
+bool SaysTheSame(const wire::NodeStatus& before, const wire::NodeStatus& now) {
+  wire::NodeStatus then = now;
+  then.version = before.version;
+  then.last_probe_at = before.last_probe_at;
+  return wire::ToJson(then) == wire::ToJson(before);
+}
+
 // What a report makes of a cluster that never served yet; one whose creation failed may still come up.
 void FinishCreation(Tables& tables, const std::string& cluster_id, absl::Time now) {
   auto view = tables.clusters.Get(cluster_id);
@@ -107,9 +115,11 @@ std::vector<CheckTask> Fleet::TakeChecks(const std::string& host) {
 }
 
 Status Fleet::PutStatus(const std::string& node_id, const wire::NodeStatus& status) {
-  return Change(core_, [&](Tables& tables) {
+  bool news = false;
+  KEYHOLD_RETURN_IF_ERROR(core_.store.Write([&](Tables& tables) {
     const auto node = tables.nodes.Get(node_id);
     if (!node) return NoSuchNode(node_id);
+    Heard(node->host);
     const absl::Time now = core_.clock.Now();
     wire::NodeStatus kept = status;
     kept.key_ring_epoch = std::max(kept.key_ring_epoch, node->status.key_ring_epoch);
@@ -117,8 +127,11 @@ Status Fleet::PutStatus(const std::string& node_id, const wire::NodeStatus& stat
     NoteRecovery(tables, core_, *node, kept);
     tables.nodes.SetStatus(node_id, kept, now);
     FinishCreation(tables, node->cluster_id, now);
+    news = !node->reported || !SaysTheSame(node->status, kept);
     return OkStatus();
-  });
+  }));
+  if (news) core_.changes.Notify();
+  return OkStatus();
 }
 
 Status Fleet::Removed(const std::string& node_id) {

@@ -42,6 +42,7 @@ constexpr absl::Duration kKeyRetriesFor = absl::Minutes(1);
 constexpr absl::Duration kGenerationEvery = absl::Minutes(10);
 constexpr absl::Duration kReencryptionBusy = absl::Seconds(1);
 constexpr absl::Duration kLogAgain = absl::Minutes(1);
+constexpr absl::Duration kUsableAgain = absl::Seconds(10);  // so often it is news that the key still is
 
 bool IsKmsCause(Cause cause) { return CauseName(cause).rfind("KMS_", 0) == 0; }
 
@@ -171,6 +172,7 @@ class Running final : public Node {
   Certificate certificate_;
   absl::Time next_certificate_check_;
   absl::Time logged_silence_ = absl::InfinitePast();
+  absl::Time told_usable_ = absl::InfinitePast();
 
   // Of the threads that follow.
   absl::Duration users_retry_ = kFirstUsersRetry;
@@ -449,14 +451,18 @@ void Running::TakeIn(std::shared_ptr<Opened> opened) {
 }
 
 void Running::KeyIsUsable() {
-  const std::string now = Stamp(parts_.clock.Now());
-  const Memory memory = MemoryNow();
+  const absl::Time now = parts_.clock.Now();
+  const std::string failure = MemoryNow().cmek_failure;
   board_.Unwarn(WarningOf::kKey);
-  board_.Change([&](wire::NodeStatus& status) {
-    status.last_probe_at = now;
+  const wire::NodeStatus told = board_.Now();
+  const auto change = [&](wire::NodeStatus& status) {
+    status.last_probe_at = Stamp(now);
     status.lock.reset();
-    status.failure = memory.cmek_failure;
-  });
+    status.failure = failure;
+  };
+  if (!told.lock && told.failure == failure && now < told_usable_ + kUsableAgain) return board_.Note(change);
+  told_usable_ = now;
+  board_.Change(change);
 }
 
 // A refusal locks when it is confirmed; what may be a fault on the way is borne for the grace.

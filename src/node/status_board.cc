@@ -14,6 +14,11 @@ void StatusBoard::Change(const std::function<void(wire::NodeStatus&)>& change) {
   changed_.notify_all();
 }
 
+void StatusBoard::Note(const std::function<void(wire::NodeStatus&)>& change) {
+  const std::lock_guard lock(mutex_);
+  change(status_);
+}
+
 void StatusBoard::ShowWarning() {
   status_.warning.reset();
   status_.locks_at.clear();

@@ -28,6 +28,9 @@ class StatusBoard {
   // `change` may call nothing of this object.
   void Change(const std::function<void(wire::NodeStatus&)>& change);
 
+  // For what changes all the time: who waits is not woken, and has it with the next change.
+  void Note(const std::function<void(wire::NodeStatus&)>& change);
+
   // Nothing happens when it is told already, or was not told.
   void Warn(WarningOf what, const Warning& warning);
   void Unwarn(WarningOf what);

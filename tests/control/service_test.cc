@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <thread>
 
 #include "control/allowlist.h"
 #include "control/api_keys.h"
@@ -150,6 +152,28 @@ TEST_F(ServiceTest, OnlyNodesOfADeletedClusterCanBeRemoved) {
   EXPECT_TRUE(fleet.Removed(node).ok());
   EXPECT_EQ(Clusters(*core_, *fleet_).Get(id)->cluster.lifecycle, Lifecycle::kDeleted);
   EXPECT_EQ(CauseOf(fleet.PutStatus(node, {})), Cause::kNotFound);
+}
+
+TEST_F(ServiceTest, AReportThatOnlyTheKeyIsStillUsableRingsNoBell) {
+  Fleet fleet(*core_, {});
+  const std::string id = Create("a");
+  const std::string node = Clusters(*core_, *fleet_).Get(id)->nodes.at(0).id;
+  wire::NodeStatus status;
+  status.node_id = node;
+  status.state = wire::NodeState::kServing;
+  ASSERT_TRUE(fleet.PutStatus(node, status).ok());
+  std::atomic<int> asked = 0;
+  auto rung = std::async(std::launch::async,
+                         [&] { return changes_.Await(absl::Hours(1), [&] { return ++asked > 1; }); });
+  while (asked == 0) std::this_thread::yield();
+  status.version = 2;
+  status.last_probe_at = "2026-01-01T00:00:00Z";
+  ASSERT_TRUE(fleet.PutStatus(node, status).ok());
+  EXPECT_EQ(rung.wait_for(std::chrono::milliseconds(200)), std::future_status::timeout);
+  EXPECT_EQ(Clusters(*core_, *fleet_).Get(id)->nodes.at(0).status.last_probe_at, status.last_probe_at);
+  status.warning = wire::Trouble{"KMS_UNREACHABLE", "no answer", "2026-01-01T00:00:01Z"};
+  ASSERT_TRUE(fleet.PutStatus(node, status).ok());
+  EXPECT_TRUE(rung.get());
 }
 
 TEST_F(ServiceTest, AChecksAnswerFindsItsCaller) {
