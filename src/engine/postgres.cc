@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -16,10 +14,10 @@
 namespace keyhold::engine {
 namespace {
 
-namespace fs = std::filesystem;
-
+constexpr char kRoot[] = "root";
 constexpr absl::Duration kReadyWithin = absl::Minutes(30);  // crash recovery may have much to do
-constexpr absl::Duration kReadyPoll = absl::Milliseconds(20);
+constexpr absl::Duration kEndedPoll = absl::Milliseconds(50);
+constexpr absl::Duration kScriptWithin = absl::Minutes(1);
 constexpr absl::Duration kImmediateWithin = absl::Seconds(5);
 constexpr absl::Duration kInitWithin = absl::Minutes(10);
 constexpr absl::Duration kBootstrapWithin = absl::Minutes(1);
@@ -53,24 +51,36 @@ Status GiveTo(const std::string& path, const OsUser& user) {
   return lchown(path.c_str(), user.uid, user.gid) == 0 ? OkStatus() : ErrnoError(errno, "chown " + path);
 }
 
-// A new file in place of what is there: we are root, and a link that PostgreSQL's user made is not followed.
-Status WriteText(const std::string& path, const std::string& text, const OsUser& owner) {
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoError(errno, "replacing " + path);
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return ErrnoError(errno, "writing " + path);
-  const ssize_t written = write(fd, text.data(), text.size());
-  const bool given = written == static_cast<ssize_t>(text.size()) && fchown(fd, owner.uid, owner.gid) == 0;
-  const int error = written >= 0 && static_cast<size_t>(written) < text.size() ? ENOSPC : errno;
-  close(fd);
-  return given ? OkStatus() : ErrnoError(error, "writing " + path);
-}
+// Children alone touch the root directory: it may be a mount of this very process. The kernel lets nobody who
+// was killed go before the answer to what he asked of FUSE, and if the one to answer dies with him, none
+// comes.
+constexpr char kShell[] = "/bin/sh";
 
-Status SyncDirectory(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoError(errno, "opening " + path);
-  const int error = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return error == 0 ? OkStatus() : ErrnoError(error, "syncing " + path);
+// As root. Prints nothing where there is a data directory; what is half made goes.
+constexpr char kMakeRoom[] =
+    "if [ -e data/PG_VERSION ]; then exit 0; fi; "
+    "rm -rf data.new && mkdir -m 700 data.new && chown \"$1\" data.new && echo made";
+constexpr char kPlace[] = "mv -T data.new data && sync .";
+
+// As PostgreSQL's user, in the data directory: new files in place of what is there. Whoever left a
+// postmaster.pid is gone, and its process id may be another's now.
+constexpr char kConfigure[] =
+    "rm -f postgresql.conf pg_hba.conf pg_ident.conf postmaster.pid && printf %s \"$1\" > postgresql.conf && "
+    "printf %s \"$2\" > pg_hba.conf && printf %s \"$3\" > pg_ident.conf";
+
+// PostgreSQL tells its state in the eighth line of postmaster.pid, as pg_ctl reads it.
+constexpr char kAwaitReady[] = R"(while :; do
+  n=0
+  while [ $n -lt 8 ] && read -r line; do n=$((n + 1)); done < postmaster.pid
+  case "$n$line" in 8ready*) exit 0 ;; esac
+  sleep 0.02
+done 2> /dev/null)";
+
+Command Script(const char* script, const std::string& user, const std::string& directory,
+               const std::vector<std::string>& arguments = {}) {
+  Command command{{kShell, "-c", script, kShell}, user, directory, "", SIGKILL};
+  command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
+  return command;
 }
 
 // A name that may hold anything, as a connection string that names nothing else. The option overrides what
@@ -88,9 +98,7 @@ StatusOr<std::unique_ptr<Postgres>> Postgres::Start(const PostgresOptions& optio
                                                     std::function<void()> on_exit) {
   KEYHOLD_ASSIGN_OR_RETURN(const OsUser user, FindOsUser(options.user));
   std::unique_ptr<Postgres> postgres(new Postgres(options, user));
-  std::error_code ignored;
-  if (!fs::exists(options.root + "/data/PG_VERSION", ignored))
-    KEYHOLD_RETURN_IF_ERROR(postgres->Initialize());
+  KEYHOLD_RETURN_IF_ERROR(postgres->Initialize());
   KEYHOLD_RETURN_IF_ERROR(postgres->Configure());
   KEYHOLD_RETURN_IF_ERROR(postgres->Launch(std::move(on_exit)));
   KEYHOLD_RETURN_IF_ERROR(postgres->AwaitReady());
@@ -103,10 +111,10 @@ Postgres::~Postgres() { Stop(absl::ZeroDuration()); }
 // Made beside its place and renamed into it, so that one that is there is whole.
 Status Postgres::Initialize() {
   const std::string fresh = options_.root + "/data.new";
-  std::error_code error;
-  fs::remove_all(fresh, error);
-  if (mkdir(fresh.c_str(), 0700) != 0) return ErrnoError(errno, "making " + fresh);
-  KEYHOLD_RETURN_IF_ERROR(GiveTo(fresh, user_));
+  const std::string owner = absl::StrCat(user_.uid, ":", user_.gid);
+  const auto made = RunToEnd(Script(kMakeRoom, kRoot, options_.root, {owner}), kScriptWithin);
+  if (!made.ok()) return Annotate(made.status(), "making the data directory in " + options_.root);
+  if (made->empty()) return OkStatus();
   Command initdb{{options_.bin_dir + "/initdb", "-D", fresh, "-U", "keyhold", "--encoding=UTF8",
                   "--locale=C.UTF-8", "--data-checksums", "--auth-local=peer", "--auth-host=reject"},
                  options_.user,
@@ -115,22 +123,18 @@ Status Postgres::Initialize() {
                  SIGKILL};
   KEYHOLD_RETURN_IF_ERROR(RunToEnd(initdb, kInitWithin).status());
   // initdb has synced what is in it.
-  if (rename(fresh.c_str(), data().c_str()) != 0) return ErrnoError(errno, "placing the data directory");
-  return SyncDirectory(options_.root);
+  return RunToEnd(Script(kPlace, kRoot, options_.root), kScriptWithin).status();
 }
 
 Status Postgres::Configure() {
   // The store is locked by us: who still works on it has lost its engine.
   KEYHOLD_RETURN_IF_ERROR(EndProcessesIn(data(), user_));
-  KEYHOLD_RETURN_IF_ERROR(
-      WriteText(data() + "/postgresql.conf",
-                absl::StrCat(kSettings, "unix_socket_directories = '", options_.socket_dir, "'\n"), user_));
-  KEYHOLD_RETURN_IF_ERROR(WriteText(data() + "/pg_hba.conf", kHba, user_));
-  KEYHOLD_RETURN_IF_ERROR(
-      WriteText(data() + "/pg_ident.conf", absl::StrCat("keyhold ", options_.user, " keyhold\n"), user_));
-  // Whoever left these is gone, and their process id may be another's now.
-  for (const std::string& stale : {data() + "/postmaster.pid", SocketPath(options_.socket_dir),
-                                   SocketPath(options_.socket_dir) + ".lock"}) {
+  const std::vector<std::string> files = {
+      absl::StrCat(kSettings, "unix_socket_directories = '", options_.socket_dir, "'\n"), kHba,
+      absl::StrCat("keyhold ", options_.user, " keyhold\n")};
+  KEYHOLD_RETURN_IF_ERROR(RunToEnd(Script(kConfigure, options_.user, data(), files), kScriptWithin).status());
+  for (const std::string& stale :
+       {SocketPath(options_.socket_dir), SocketPath(options_.socket_dir) + ".lock"}) {
     unlink(stale.c_str());
   }
   return GiveTo(options_.socket_dir, user_);
@@ -144,20 +148,18 @@ Status Postgres::Launch(std::function<void()> on_exit) {
   return OkStatus();
 }
 
-// PostgreSQL tells its state in the eighth line of postmaster.pid, as pg_ctl reads it.
 Status Postgres::AwaitReady() {
+  KEYHOLD_ASSIGN_OR_RETURN(const auto ready,
+                           Process::Start(Script(kAwaitReady, options_.user, data()), [] {}));
   const absl::Time until = absl::Now() + kReadyWithin;
   while (absl::Now() < until) {
-    std::ifstream in(data() + "/postmaster.pid");
-    std::string line;
-    for (int i = 0; i < 8 && std::getline(in, line); ++i) {
-    }
-    if (in && line.rfind("ready", 0) == 0) return OkStatus();
-    if (process_->WaitFor(kReadyPoll)) {
+    if (ready->WaitFor(kEndedPoll)) break;
+    if (process_->WaitFor(absl::ZeroDuration())) {
       return Error(Cause::kUnavailable,
                    "PostgreSQL ended while starting (" + process_->Ending() + "); the node's log says why");
     }
   }
+  if (ready->Ending() == "exit 0") return OkStatus();
   return Error(Cause::kUnavailable, "PostgreSQL is not ready after 30 minutes");
 }
 

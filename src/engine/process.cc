@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sys/mman.h>
@@ -40,13 +39,15 @@ struct Prepared {
   pid_t parent;
 };
 
+// The descriptors go before chdir: with one of a FUSE mount's server, a child that waits for that mount keeps
+// it up.
 [[noreturn]] void BecomeChild(const Prepared& child) {
   const rlimit no_core{0, 0};
   sigset_t none;
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);
   const bool ready = dup2(child.input, 0) == 0 && (child.output < 0 || dup2(child.output, 1) == 1) &&
-                     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && setpgid(0, 0) == 0 &&
+                     close_range(3, ~0U, 0) == 0 && setpgid(0, 0) == 0 &&
                      setrlimit(RLIMIT_CORE, &no_core) == 0 && setgroups(0, nullptr) == 0 &&
                      setgid(child.gid) == 0 && setuid(child.uid) == 0 && chdir(child.directory) == 0;
   umask(077);

@@ -5,6 +5,7 @@
 """
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -13,9 +14,18 @@ import unittest
 from harness import Cluster, Key, Writer, host, setUpModule, tearDownModule  # noqa: F401
 
 ROUNDS = int(os.environ.get('KEYHOLD_KILL_ROUNDS', '50'))
+OPENINGS = int(os.environ.get('KEYHOLD_KILL_OPENINGS', '8'))
 SEED = int(os.environ.get('KEYHOLD_KILL_SEED', time.time_ns() % 1_000_000))
 EVERYTHING = ('node', 'postgres', 'server', 'agent', 'localcloud', 'start')
 ONE = ('node', 'postgres', 'backend', 'server', 'agent')
+
+
+def await_that(is_so, what, within=30):
+    deadline = time.monotonic() + within
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise AssertionError(f'not within {within} s: {what}')
+        time.sleep(0.05)
 
 
 class Kills(unittest.TestCase):
@@ -47,6 +57,19 @@ class Kills(unittest.TestCase):
         self.assertEqual(kept - found, set())
         self.assertGreater(len(kept), ROUNDS)
         self.every_block_is_readable(cluster)
+
+    def test_a_node_that_is_killed_while_it_opens_ends(self):
+        """If it waited for its own mount at that instant, the kernel would keep it, and with it the store's lock."""
+        cluster = Cluster('opening')
+        self.addCleanup(cluster.delete)
+        dice = random.Random(SEED)
+        for round_ in range(OPENINGS):
+            await_that(lambda: host.processes('postgres'), 'the node starts PostgreSQL')
+            pid = host.processes('node')[0]
+            threading.Event().wait(dice.uniform(0, 0.5))
+            os.kill(pid, signal.SIGKILL)
+            await_that(lambda: not os.path.exists(f'/proc/{pid}'), f'the node has ended (round {round_}, seed {SEED})')
+        cluster.await_sql(True, 60)
 
     def every_block_is_readable(self, cluster):
         cluster.sql('CREATE EXTENSION IF NOT EXISTS amcheck', ok=False)

@@ -266,7 +266,9 @@ TEST_F(PostgresTest, WhatIsMissingIsNamed) {
   EXPECT_NE(no_program.message().find("/nonexistent/initdb"), std::string::npos) << no_program;
   options = options_;
   options.root = "/nonexistent";
-  EXPECT_EQ(ErrnoOf(Postgres::Start(options, [] {}).status()), ENOENT);
+  const Status no_root = Postgres::Start(options, [] {}).status();
+  EXPECT_EQ(CauseOf(no_root), Cause::kUnavailable) << no_root;
+  EXPECT_NE(no_root.message().find("/nonexistent"), std::string::npos) << no_root;
 }
 
 TEST_F(PostgresTest, ADirectoryThatCannotBeStartedIsAnErrorAndNoProcess) {
