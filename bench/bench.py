@@ -15,6 +15,7 @@ PARTS = {
     'store': 'the mount beside a plain directory and other file systems',
     'reencrypt': 'a cluster while its data goes over to a new data key, beside itself at rest',
     'cmek': 'time to lock, to return, to enable, to rotate',
+    'idle': 'processor and memory of clusters that nobody uses, beside plain PostgreSQL',
     'kms': 'a wrap and an unwrap over a kept connection, beside the bare round trip',
     'probes': 'key watches of many nodes in one process: calls, CPU, memory',
     'api': 'the Cloud API with few clusters and with many',

@@ -59,7 +59,7 @@ def idle_sessions(target, pid, count):
 
 def measure(options, note):
     with programs.Place() as place:
-        idle = 20 if options.quick else 500
+        idle = 20 if options.quick else 1000
         server = postgres.Instance(place, 'plain', place.directory('plain', 'postgres'), f'max_connections = {idle + 50}')
         server.unix().load(1 if options.quick else 20)
         targets, pids = {UNIX: server.unix(), TLS: server.tls()}, {}

@@ -169,8 +169,8 @@ class Cluster:
     def update(self, key, ok=True):
         return host.run(BIN / 'ccloud', 'cluster', 'update', self.info()['id'], '--cmek-key-spec', key.spec(), ok=ok)
 
-    def sql(self, text, ok=True):
-        return host.run(PSQL, self.url, '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-c', text, ok=ok)
+    def sql(self, text, ok=True, timeout=120):
+        return host.run(PSQL, self.url, '-X', '-At', '-v', 'ON_ERROR_STOP=1', '-c', text, ok=ok, timeout=timeout)
 
     def await_sql(self, serves, within):
         """How long until the cluster serves, or refuses."""
@@ -186,10 +186,11 @@ class Cluster:
 
 
 class Writer:
-    """A psql that inserts rows into acks as fast as they are acknowledged, again and again from wherever it was thrown out."""
+    """A psql that inserts rows into acks as fast as they are acknowledged, or with a `pause` of so many seconds after each,
+    again and again from wherever it was thrown out."""
 
-    def __init__(self, url, first):
-        self.url, self.next, self.acknowledged = url, first, set()
+    def __init__(self, url, first, pause=0):
+        self.url, self.next, self.pause, self.acknowledged = url, first, pause, set()
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
@@ -206,6 +207,7 @@ class Writer:
                     if not answer:
                         break
                     self.acknowledged.add(int(answer))
+                    self.stopped.wait(self.pause)
             except BrokenPipeError:
                 pass
             psql.kill()
