@@ -46,7 +46,7 @@ def awaiting(what, test, within=WITHIN):
                 return
         except (AssertionError, KeyError, IndexError, OSError, json.JSONDecodeError) as e:
             last = e
-        time.sleep(0.1)
+        time.sleep(0.2)
     raise AssertionError(f'not within {within} s: {what}; last: {last}')
 
 
@@ -71,7 +71,7 @@ class Walk:
         self.disabled = set()
         self.revoked = False
         self.cluster.sql('CREATE TABLE acks (id BIGINT PRIMARY KEY, filler TEXT NOT NULL)')
-        self.writer = Writer(self.cluster.url, 1)
+        self.writer = Writer(self.cluster.url, 1, pause=0.02)  # several walks share a machine
 
     def regions(self):
         return sorted(self.keys) or [HOME]
