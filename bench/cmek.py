@@ -117,7 +117,6 @@ class Watched:
         return self.change('PUT', key)
 
     def fill(self, mib):
-        """All of it is on the disk when this returns."""
         self.cluster.sql('CREATE UNLOGGED TABLE filled AS SELECT g, repeat(md5(g::text), 32) AS v FROM generate_series(1, '
                          f'{mib * 1024 * 1024 // 1060}) g', timeout=1800)
 

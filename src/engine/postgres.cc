@@ -17,7 +17,6 @@ namespace {
 constexpr char kRoot[] = "root";
 constexpr absl::Duration kReadyWithin = absl::Minutes(30);  // crash recovery may have much to do
 constexpr absl::Duration kEndedPoll = absl::Milliseconds(50);
-constexpr absl::Duration kScriptWithin = absl::Minutes(1);
 constexpr absl::Duration kImmediateWithin = absl::Seconds(5);
 constexpr absl::Duration kInitWithin = absl::Minutes(10);
 constexpr absl::Duration kBootstrapWithin = absl::Minutes(1);
@@ -112,7 +111,7 @@ Postgres::~Postgres() { Stop(absl::ZeroDuration()); }
 Status Postgres::Initialize() {
   const std::string fresh = options_.root + "/data.new";
   const std::string owner = absl::StrCat(user_.uid, ":", user_.gid);
-  const auto made = RunToEnd(Script(kMakeRoom, kRoot, options_.root, {owner}), kScriptWithin);
+  const auto made = RunToEnd(Script(kMakeRoom, kRoot, options_.root, {owner}), kInitWithin);
   if (!made.ok()) return Annotate(made.status(), "making the data directory in " + options_.root);
   if (made->empty()) return OkStatus();
   Command initdb{{options_.bin_dir + "/initdb", "-D", fresh, "-U", "keyhold", "--encoding=UTF8",
@@ -123,7 +122,7 @@ Status Postgres::Initialize() {
                  SIGKILL};
   KEYHOLD_RETURN_IF_ERROR(RunToEnd(initdb, kInitWithin).status());
   // initdb has synced what is in it.
-  return RunToEnd(Script(kPlace, kRoot, options_.root), kScriptWithin).status();
+  return RunToEnd(Script(kPlace, kRoot, options_.root), kInitWithin).status();
 }
 
 Status Postgres::Configure() {
@@ -132,7 +131,7 @@ Status Postgres::Configure() {
   const std::vector<std::string> files = {
       absl::StrCat(kSettings, "unix_socket_directories = '", options_.socket_dir, "'\n"), kHba,
       absl::StrCat("keyhold ", options_.user, " keyhold\n")};
-  KEYHOLD_RETURN_IF_ERROR(RunToEnd(Script(kConfigure, options_.user, data(), files), kScriptWithin).status());
+  KEYHOLD_RETURN_IF_ERROR(RunToEnd(Script(kConfigure, options_.user, data(), files), kInitWithin).status());
   for (const std::string& stale :
        {SocketPath(options_.socket_dir), SocketPath(options_.socket_dir) + ".lock"}) {
     unlink(stale.c_str());
@@ -159,8 +158,10 @@ Status Postgres::AwaitReady() {
                    "PostgreSQL ended while starting (" + process_->Ending() + "); the node's log says why");
     }
   }
-  if (ready->Ending() == "exit 0") return OkStatus();
-  return Error(Cause::kUnavailable, "PostgreSQL is not ready after 30 minutes");
+  const std::string ending = ready->Ending();
+  if (ending == "exit 0") return OkStatus();
+  return Error(Cause::kUnavailable, ending.empty() ? "PostgreSQL is not ready after 30 minutes"
+                                                   : "what waited for PostgreSQL ended: " + ending);
 }
 
 void Postgres::Stop(absl::Duration deadline) {
