@@ -1,10 +1,12 @@
 // Mounts the store in a directory under fixed test keys, until it is unmounted: for tests in shell and
 // Python.
-//   store_mount_helper STORE MOUNTPOINT
+//   store_mount_helper STORE MOUNTPOINT [no-xattr] [eager]
+// eager: seals and writes its register all the time, so that a kill meets it there.
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <string_view>
 
 #include "store/mount.h"
 #include "tests/store/store_fixture.h"
@@ -17,7 +19,12 @@ int main(int argc, char** argv) {
   store::WriteCounter counter(SystemClock());
   store::MountOptions options;
   options.mountpoint = argv[2];
-  options.extended_attributes = argc < 4;
+  for (int i = 3; i < argc; ++i) {
+    if (argv[i] == std::string_view("no-xattr")) options.extended_attributes = false;
+    if (argv[i] == std::string_view("eager")) {
+      options.seal_interval = options.register_interval = absl::Milliseconds(50);
+    }
+  }
   const auto mount =
       store::Mount::Start({SystemPosix(), crypto::SystemRandom(), keys, counter}, store, options);
   if (!mount.ok()) {
