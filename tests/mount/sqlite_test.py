@@ -7,25 +7,22 @@ SQLite's own journal modes stand for what databases ask of a file system besides
 mapped file and locks byte ranges, DELETE makes and unlinks a journal for each transaction. Each round writes by several
 processes, kills them or the mount or both at an instant of its own, and looks at what is left.
 """
-import os
 import pathlib
 import random
-import select
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import time
 import unittest
+
+import killed
 
 HELPER = sys.argv.pop(1)
 ROUNDS = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 4
 WRITERS = 3
 MODES = ('WAL', 'DELETE', 'TRUNCATE')
 
-# Prints the number of each row once its commit has returned.
 WRITER = '''
 import random, sqlite3, sys
 database, writer, first = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -42,74 +39,10 @@ while True:
 '''
 
 
-class Mount:
-    def __init__(self, base):
-        self.below, self.dir = base / 'store', base / 'mnt'
-        self.below.mkdir()
-        self.dir.mkdir()
-        self.open()
-
-    def open(self):
-        self.process = subprocess.Popen([HELPER, self.below, self.dir], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not os.path.ismount(self.dir):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f'no mount; the helper ended with {self.process.poll()}')
-            time.sleep(0.01)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        subprocess.run(['umount', '-l', self.dir], check=True)
-
-    def close(self):
-        if self.process.poll() is None:
-            subprocess.run(['umount', '-l', self.dir], check=True)
-            self.process.wait(60)
-
-
-class Writers:
-    """Processes that write, and the last row of each that was acknowledged."""
-
-    def __init__(self, database, acknowledged):
-        self.acknowledged = acknowledged
-        self.processes = [subprocess.Popen([sys.executable, '-c', WRITER, database, str(i), str(last + 1)], stdout=subprocess.PIPE,
-                                           stderr=subprocess.PIPE) for i, last in enumerate(acknowledged)]
-
-    def watch(self, seconds):
-        """Takes what they acknowledge until the time is over, at least one row of each."""
-        deadline = time.monotonic() + seconds
-        waiting = set(range(len(self.processes)))
-        while waiting or time.monotonic() < deadline:
-            if time.monotonic() > deadline + 60:
-                raise AssertionError(f'writers {waiting} wrote nothing within a minute')
-            ready, _, _ = select.select([p.stdout for p in self.processes], [], [], 0.05)
-            for i, process in enumerate(self.processes):
-                if process.stdout in ready and self.take(i, process.stdout.readline()):
-                    waiting.discard(i)
-
-    def take(self, i, line):
-        if not line.endswith(b'\n'):
-            raise AssertionError(f'a writer ended: {self.processes[i].stderr.read().decode()[-500:]}')
-        self.acknowledged[i] = int(line)
-        return True
-
-    def end(self):
-        for process in self.processes:
-            process.kill()
-        for i, process in enumerate(self.processes):
-            rest = [line for line in process.stdout.read().split(b'\n')[:-1] if line]
-            if rest:
-                self.acknowledged[i] = int(rest[-1])
-            process.stderr.close()
-            process.stdout.close()
-            process.wait()
-
-
 class SqliteTest(unittest.TestCase):
     def setUp(self):
         self.base = pathlib.Path(tempfile.mkdtemp(prefix='keyhold-sqlite-', dir='/var/tmp'))
-        self.mount = Mount(self.base)
+        self.mount = killed.Mount(HELPER, self.base)
 
     def tearDown(self):
         self.mount.close()
@@ -120,11 +53,7 @@ class SqliteTest(unittest.TestCase):
         db = sqlite3.connect(database, timeout=60)
         self.assertEqual(db.execute('PRAGMA integrity_check').fetchall(), [('ok',)])
         last = dict(db.execute('SELECT writer, max(row) FROM rows GROUP BY writer'))
-        for writer, row in enumerate(acknowledged):
-            if row >= 0:
-                # One commit may have been done and its acknowledgement lost.
-                self.assertIn(last.get(writer), (row, row + 1), f'writer {writer}')
-            acknowledged[writer] = last.get(writer, -1)
+        killed.check_last(self, last, acknowledged)
         db.close()
 
     def rounds(self, mode, seed):
@@ -137,7 +66,7 @@ class SqliteTest(unittest.TestCase):
         db.close()
         acknowledged = [-1] * WRITERS
         for _ in range(ROUNDS):
-            writers = Writers(database, acknowledged)
+            writers = killed.Writers(WRITER, database, acknowledged)
             try:
                 writers.watch(luck.uniform(0.1, 0.6))
                 if luck.random() < 0.6:
