@@ -3,8 +3,9 @@
 
     tests/mount/postgres_suite.py SOURCE [regress|isolation]     BUILD_DIR=build
 
-SOURCE is PostgreSQL 15's source tree (apt-get source postgresql-15); pg_regress is in postgresql-server-dev-15. Not part of
-scripts/test: it takes minutes and the source. Fails where a test fails on the store that passes on the plain directory.
+SOURCE is PostgreSQL 15's source tree (apt-get source postgresql-15, which needs a deb-src line), of the minor version that is
+installed, else some tests fail on both; pg_regress is in postgresql-server-dev-15. Not part of scripts/test: it takes minutes and
+the source. Fails where a test fails on the store that passes on the plain directory.
 """
 import pathlib
 import re
