@@ -161,6 +161,7 @@ Status File::LoadBlock(int fd, uint64_t block, uint8_t* payload) {
 }
 
 StatusOr<size_t> File::Read(int fd, uint64_t offset, crypto::MutableBytes out) {
+  used_ = true;
   const std::shared_lock lock(mutex_);
   if (offset >= size_ || out.empty()) return 0;
   const size_t size = std::min<uint64_t>(out.size(), size_ - offset);

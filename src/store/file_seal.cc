@@ -67,6 +67,14 @@ void File::Rest() {
   recent_.DropFrom(0);
 }
 
+void File::Cool() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || used_.exchange(false)) return;
+  recent_.DropFrom(0);
+  maps_.Drop(0);
+  ciphers_.Drop();
+}
+
 Status File::Seal(int fd) {
   const std::unique_lock lock(mutex_);
   if (mapped_blocks_ != 0) {

@@ -22,6 +22,7 @@ uint8_t* WriteBuffer() {
 }  // namespace
 
 Status File::Write(int fd, uint64_t offset, crypto::Bytes in, Durability durability) {
+  used_ = true;
   const std::unique_lock lock(mutex_);
   if (offset > kMaxFileSize || in.size() > kMaxFileSize - offset) {
     return ErrnoError(EFBIG, "writing behind the largest offset");

@@ -63,6 +63,11 @@ bool OpenSector(const crypto::Aes256Gcm& cipher, const SectorPlace& place, const
                      sector + kTagAt, payload);
 }
 
+void FileCiphers::Drop() {
+  const std::lock_guard lock(mutex_);
+  ciphers_ = {};
+}
+
 StatusOr<const crypto::Aes256Gcm*> FileCiphers::For(DataKeyId key) {
   const std::lock_guard lock(mutex_);
   for (const auto& [id, cipher] : ciphers_) {

@@ -50,8 +50,11 @@ class FileCiphers {
  public:
   FileCiphers(const keyring::DataKeySource& keys, const FileId& file) : keys_(keys), file_(file) {}
 
-  // Valid as long as this object. Errors as of DataKeySource::Find.
+  // Valid until Drop(). Errors as of DataKeySource::Find.
   StatusOr<const crypto::Aes256Gcm*> For(DataKeyId key);
+
+  // Lets go of the expanded keys. Nobody uses one now.
+  void Drop();
 
  private:
   const keyring::DataKeySource& keys_;

@@ -23,19 +23,33 @@ bool LagsBehind(const File& file) { return file.RegisterLag() == File::Lag::kWri
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Tree>> Tree::Open(const Context& context, int store, size_t open_descriptors,
-                                           uint64_t min_generation) {
+StatusOr<std::unique_ptr<Tree>> Tree::OpenRoot(const Context& context, int store, size_t open_descriptors) {
   int fd = context.posix.OpenAt(store, kRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
   if (fd == -ENOENT) {
     KEYHOLD_RETURN_IF_ERROR(FromErrno(context.posix.MkDirAt(store, kRoot, 0755), "making the store's root"));
     fd = context.posix.OpenAt(store, kRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
   }
   if (fd < 0) return ErrnoError(-fd, "opening the store's root");
-  std::unique_ptr<Tree> tree(
+  return std::unique_ptr<Tree>(
       new Tree(context, store, std::make_shared<Descriptor>(context.posix, fd), open_descriptors));
-  KEYHOLD_RETURN_IF_ERROR(tree->Start(min_generation));
-  KEYHOLD_RETURN_IF_ERROR(FromErrno(context.posix.FSync(store), "syncing the store's directory"));
+}
+
+StatusOr<std::unique_ptr<Tree>> Tree::Open(const Context& context, int store, size_t open_descriptors,
+                                           uint64_t min_generation) {
+  KEYHOLD_ASSIGN_OR_RETURN(auto tree, OpenRoot(context, store, open_descriptors));
+  KEYHOLD_ASSIGN_OR_RETURN(auto lines, Register::Open(context, store));
+  KEYHOLD_RETURN_IF_ERROR(tree->FitRegister(*lines, min_generation));
+  KEYHOLD_RETURN_IF_ERROR(tree->Start(std::move(lines)));
   return tree;
+}
+
+StatusOr<std::unique_ptr<Tree>> Tree::OpenAnew(const Context& context, int store, size_t open_descriptors) {
+  KEYHOLD_ASSIGN_OR_RETURN(auto tree, OpenRoot(context, store, open_descriptors));
+  KEYHOLD_ASSIGN_OR_RETURN(auto lines, Register::Anew(context, store));
+  const Status started = tree->Start(std::move(lines));
+  if (started.ok()) return tree;
+  tree->Abandon();
+  return started;
 }
 
 Tree::Tree(const Context& context, int store, Lease root, size_t open_descriptors)
@@ -44,16 +58,15 @@ Tree::Tree(const Context& context, int store, Lease root, size_t open_descriptor
       root_lease_(std::move(root)),
       inodes_(context_.posix, root_lease_->get(), open_descriptors) {}
 
-Status Tree::Start(uint64_t min_generation) {
+Status Tree::Start(std::unique_ptr<Register> lines) {
   struct stat st;
   KEYHOLD_ASSIGN_OR_RETURN(root_, inodes_.Find(root_lease_->get(), "", &st));
-  KEYHOLD_ASSIGN_OR_RETURN(std::unique_ptr<Register> opened, Register::Open(context_, store_));
-  KEYHOLD_RETURN_IF_ERROR(FitRegister(*opened, min_generation));
-  register_ = std::move(opened);
+  register_ = std::move(lines);
   const auto names = NamesOf(root_, root_lease_->get());
   if (!names.ok()) return Annotate(names.status(), "the store's root");
   register_->SetRoot(root_->directory->id);
-  return FromErrno(context_.posix.FSync(root_lease_->get()), "syncing the store's root");
+  KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FSync(root_lease_->get()), "syncing the store's root"));
+  return FromErrno(context_.posix.FSync(store_), "syncing the store's directory");
 }
 
 Tree::~Tree() {

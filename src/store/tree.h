@@ -57,12 +57,17 @@ class Tree {
   // is below `min_generation`: nothing was written then.
   static StatusOr<std::unique_ptr<Tree>> Open(const Context& context, int store, size_t open_descriptors,
                                               uint64_t min_generation = 0);
+  // The same of a store whose register is not asked: what authenticates is taken in as it is found
+  // (store/restored.h). kFailedPrecondition where a newer Keyhold wrote the register.
+  static StatusOr<std::unique_ptr<Tree>> OpenAnew(const Context& context, int store, size_t open_descriptors);
   // As Close(), where that was not called; logs what it cannot do.
   ~Tree();
 
   // Seals all, and puts the register on the disk where there is something new, or a generation was asked for.
   // Of one thread, as the last call.
   Status Close();
+  // Instead of Close(): the register on the disk stays as it is.
+  void Abandon() { closed_ = true; }
 
   Inode* root() const { return root_; }
   uint64_t corrupt_count() const { return corrupt_; }
