@@ -11,6 +11,7 @@
 #include "app/mount.h"
 #include "app/services.h"
 #include "app/start.h"
+#include "app/store_accept.h"
 #include "app/store_commands.h"
 #include "app/store_recover.h"
 #include "base/environment.h"
@@ -343,6 +344,10 @@ CLI::App* AddStore(CLI::App& app, StoreCommandOptions& options, Action& action) 
         command->add_option("--cmek-key-spec", options.key_spec, "A key spec, or @FILE with one");
     if (entry.run != RunStoreInfo) spec->required();
     if (entry.json) command->add_flag("--json", options.json, "JSON");
+    if (entry.run == RunStoreVerify) {
+      command->add_flag("--forget-missing", options.forget_missing,
+                        "Where nothing is damaged: what is missing counts as deleted from now on");
+    }
     if (entry.run == RunStoreReencrypt) {
       command->add_flag("--new-data-key", options.new_data_key, "Under a fresh data key");
       command->add_option("--bytes-per-second", options.bytes_per_second,
@@ -379,6 +384,26 @@ void AddStoreRecover(CLI::App& store, StoreRecoverOptions& options, Action& acti
   });
 }
 
+void AddStoreAccept(CLI::App& store, StoreAcceptOptions& options, Action& action) {
+  CLI::App* command = store.add_subcommand(
+      "accept-restored",
+      "Let an older store that was put back, or one whose register is damaged, be the latest");
+  command
+      ->add_option("DIR", options.dir,
+                   "The store's directory, or a node's (DIR/nodes/ID), which is not serving")
+      ->required();
+  command
+      ->add_option("--cmek-key-spec", options.key_spec, "The store's own key: a key spec, or @FILE with one")
+      ->required();
+  command->add_flag("--yes", options.yes, "Yes, older rows and deleted files may come back");
+  command->add_flag("--json", options.json, "JSON");
+  command->footer("Example: keyhold store accept-restored DIR/nodes/ID --cmek-key-spec @key.json --yes");
+  command->callback([&] {
+    options.environment = NodeEnvironment(ReadEnvironment(environ));
+    action = [&] { return RunStoreAccept(options); };
+  });
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Keyhold: SQL clusters whose data at rest opens only with a key in your own KMS", "keyhold");
   app.set_version_flag("--version", "keyhold 0.1.0");
@@ -394,6 +419,7 @@ int Main(int argc, char** argv) {
   std::string mountpoint;
   StoreCommandOptions store;
   StoreRecoverOptions recover;
+  StoreAcceptOptions accept;
   AddStart(app, start, action);
   AddStop(app, stop_dir, action);
   AddLocalCloud(app, cloud, action);
@@ -402,7 +428,9 @@ int Main(int argc, char** argv) {
   AddNode(app, node, action);
   AddMount(app, mount, action);
   AddUmount(app, mountpoint, action);
-  AddStoreRecover(*AddStore(app, store, action), recover, action);
+  CLI::App* stores = AddStore(app, store, action);
+  AddStoreRecover(*stores, recover, action);
+  AddStoreAccept(*stores, accept, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

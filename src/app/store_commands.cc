@@ -247,9 +247,11 @@ Status RunStoreStatus(const StoreCommandOptions& options) {
 
 Status RunStoreVerify(const StoreCommandOptions& options) {
   KEYHOLD_ASSIGN_OR_RETURN(const OpenStore opened, Open(options, Missing::kRefuse));
-  KEYHOLD_ASSIGN_OR_RETURN(const store::Census census, store::TakeCensus(*opened.tree, true));
+  KEYHOLD_ASSIGN_OR_RETURN(const store::Census census, options.forget_missing
+                                                           ? store::ForgetMissing(*opened.tree)
+                                                           : store::TakeCensus(*opened.tree, true));
   Print(options, census);
-  if (census.damaged == 0) return OkStatus();
+  if (census.damaged == 0) return opened.tree->Close();
   return Error(Cause::kCorrupt, absl::StrCat(census.damaged,
                                              " places do not authenticate; put those files "
                                              "back from a backup"));

@@ -13,6 +13,7 @@ struct StoreCommandOptions {
   std::string key_spec;           // a key spec, or @FILE with one; `info` needs none
   std::string path = "/";         // cat, ls, du: below the store's root
   bool json = false;              // info, status, verify, reencrypt
+  bool forget_missing = false;    // verify: what is missing counts as deleted from now on
   bool new_data_key = false;      // reencrypt: under a fresh data key, else under the active one
   uint64_t bytes_per_second = 0;  // reencrypt; 0: no limit
   kms::Environment environment;   // credentials, proxy and CA variables, read by main()

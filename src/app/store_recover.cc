@@ -1,20 +1,17 @@
 #include "app/store_recover.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "app/host_dir.h"
+#include "app/store_location.h"
 #include "app/store_session.h"
 #include "keyring/keyring.h"
 #include "kms/provider.h"
-#include "node/memory.h"
 #include "recovery/recovery_key.h"
 #include "store/lock.h"
 
@@ -22,32 +19,6 @@ namespace keyhold::app {
 namespace {
 
 constexpr absl::Duration kKmsBudget = absl::Seconds(20);
-
-bool Exists(const std::string& path) {
-  struct stat found;
-  return stat(path.c_str(), &found) == 0;
-}
-
-// Where a store is, and the node that it belongs to.
-struct Location {
-  std::string store;
-  std::string node;  // empty: the store is nobody's
-};
-
-Location LocationOf(const std::string& dir) {
-  const std::string path = std::filesystem::absolute(dir).lexically_normal();
-  if (Exists(path + "/desired.json")) return {path + "/store", path};
-  const std::string above = std::filesystem::path(path + "/.").parent_path().parent_path();
-  return {path, Exists(above + "/desired.json") ? above : ""};
-}
-
-// A ring that is older than that is a copy which was put back.
-StatusOr<uint64_t> EpochSeen(const std::string& node_dir) {
-  if (node_dir.empty()) return uint64_t{0};
-  KEYHOLD_ASSIGN_OR_RETURN(const node::Memory memory, node::ReadMemory(node_dir));
-  KEYHOLD_ASSIGN_OR_RETURN(const wire::DesiredNode desired, node::ReadDesired(node_dir));
-  return std::max(memory.key_ring_epoch, desired.min_key_ring_epoch);
-}
 
 StatusOr<crypto::SecretBytes> ReadShare(const std::string& path) {
   KEYHOLD_ASSIGN_OR_RETURN(std::string content, ReadFile(path));
@@ -68,10 +39,10 @@ StatusOr<crypto::RsaPrivateKey> OpenKey(const StoreRecoverOptions& options) {
   return recovery::OpenRecoveryKey(*file, shares);
 }
 
-StatusOr<keyring::Info> Recover(const StoreRecoverOptions& options, const Location& location,
+StatusOr<keyring::Info> Recover(const StoreRecoverOptions& options, const StoreLocation& location,
                                 const crypto::RsaPrivateKey& key) {
   KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, KeySpecFrom(options.key_spec));
-  KEYHOLD_ASSIGN_OR_RETURN(const uint64_t epoch, EpochSeen(location.node));
+  KEYHOLD_ASSIGN_OR_RETURN(const node::Past seen, SeenBy(location.node));
   const int fd = open(location.store.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return ErrnoError(errno, location.store);
   const store::Descriptor closes(SystemPosix(), fd);
@@ -86,11 +57,12 @@ StatusOr<keyring::Info> Recover(const StoreRecoverOptions& options, const Locati
       next->Check(peeked.identity.region, keyring::ToContext(peeked.identity), kKmsBudget).ToStatus());
   const keyring::Place place{SystemPosix(), fd, crypto::SystemRandom(), SystemClock()};
   KEYHOLD_ASSIGN_OR_RETURN(
-      const auto ring, keyring::KeyRing::Recover(place, {peeked.identity, epoch}, key, *next, kKmsBudget));
+      const auto ring,
+      keyring::KeyRing::Recover(place, {peeked.identity, seen.key_ring_epoch}, key, *next, kKmsBudget));
   return ring->GetInfo();
 }
 
-void Print(const StoreRecoverOptions& options, const Location& location, const keyring::Info& info) {
+void Print(const StoreRecoverOptions& options, const StoreLocation& location, const keyring::Info& info) {
   const std::string key = info.keys.front().spec.uri;
   const std::string at = absl::FormatTime(absl::RFC3339_sec, info.recovered_at.value_or(absl::InfinitePast()),
                                           absl::UTCTimeZone());
@@ -119,7 +91,7 @@ void Print(const StoreRecoverOptions& options, const Location& location, const k
 
 Status RunStoreRecover(const StoreRecoverOptions& options) {
   KEYHOLD_RETURN_IF_ERROR(crypto::InitSecretMemory());
-  const Location location = LocationOf(options.dir);
+  const StoreLocation location = LocationOf(options.dir);
   KEYHOLD_ASSIGN_OR_RETURN(const crypto::RsaPrivateKey key, OpenKey(options));
   KEYHOLD_ASSIGN_OR_RETURN(const keyring::Info info, Recover(options, location, key));
   Print(options, location, info);

@@ -459,6 +459,13 @@ Status KeyRing::Probe(kms::Kms& kms, absl::Duration budget) const {
                absl::StrCat("the KMS unwraps the store key to another one with the key ", kms.Spec().uri));
 }
 
+Status KeyRing::AcceptRestored(uint64_t above) {
+  return impl_->Update([&](State& state) {
+    state.contents.epoch = std::max(state.contents.epoch, above);
+    return AddFreshDataKey(state, impl_->place());
+  });
+}
+
 StatusOr<DataKeyId> KeyRing::AddDataKey() {
   DataKeyId id = 0;
   KEYHOLD_RETURN_IF_ERROR(impl_->Update([&](State& state) {

@@ -146,6 +146,11 @@ class KeyRing final : public DataKeySource {
   // A new active data key; the old one is retired.
   StatusOr<DataKeyId> AddDataKey();
 
+  // For a ring that was put back from a copy, and is to be the latest from now on: an epoch above `above`,
+  // and a new active data key, for what the later ring has sealed under this one's is not known. One atomic
+  // replace.
+  Status AcceptRestored(uint64_t above);
+
   // Forgets a retired key for good: blocks still under it can never be read again. kFailedPrecondition for
   // the active key; OK when it is destroyed already.
   Status DestroyDataKey(DataKeyId id);

@@ -9,6 +9,7 @@
 // never unreadable.
 #pragma once
 
+#include <atomic>
 #include <list>
 #include <map>
 #include <memory>
@@ -149,7 +150,8 @@ class File {
   Status Rewrite(int fd, uint64_t first, uint8_t* sectors, const std::vector<bool>& chosen, Survey* survey);
 
   const Context context_;
-  const uint64_t floor_;  // no map that this File found has a greater counter
+  std::atomic<bool> used_{true};  // read or written since the last Cool()
+  const uint64_t floor_;          // no map that this File found has a greater counter
   Register* const register_;
   mutable std::shared_mutex mutex_;
   Identity identity_;

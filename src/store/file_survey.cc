@@ -128,6 +128,7 @@ Status File::LookAtMap(int fd, uint64_t group, SurveyKind kind, Survey* survey) 
     return OkStatus();
   }
   ++survey->maps[header.key];
+  if (kind == SurveyKind::kVerify) survey->map_counters[group] = header.counter;
   if (kind != SurveyKind::kRewrite || header.key == context_.keys.Active()) return OkStatus();
   survey->bytes += sector.size();
   ++survey->rewritten;

@@ -27,6 +27,12 @@ bool OnlyFrom(const Census& census, DataKeyId target) {
                      [&](const auto& use) { return use.first >= target; });
 }
 
+StatusOr<Census> CensusOf(Tree& tree, Pass pass) {
+  Surveyor surveyor(tree, pass, [](uint64_t, uint64_t) { return OkStatus(); });
+  KEYHOLD_ASSIGN_OR_RETURN(SurveyResult result, surveyor.Run());
+  return std::move(result.census);
+}
+
 }  // namespace
 
 const char* StateName(ReencryptState state) {
@@ -274,11 +280,10 @@ ReencryptProgress Reencryption::Progress() const { return impl_->Progress(); }
 ReencryptProgress Reencryption::Wait() { return impl_->Wait(); }
 
 StatusOr<Census> TakeCensus(Tree& tree, bool authenticate) {
-  Surveyor surveyor(tree, authenticate ? Pass::kVerify : Pass::kCount,
-                    [](uint64_t, uint64_t) { return OkStatus(); });
-  KEYHOLD_ASSIGN_OR_RETURN(SurveyResult result, surveyor.Run());
-  return std::move(result.census);
+  return CensusOf(tree, authenticate ? Pass::kVerify : Pass::kCount);
 }
+
+StatusOr<Census> ForgetMissing(Tree& tree) { return CensusOf(tree, Pass::kForget); }
 
 StatusOr<std::vector<DataKeyId>> DestroyUnusedKeys(keyring::KeyRing& ring, const ReencryptProgress& proven) {
   if (proven.state != ReencryptState::kDone) {

@@ -97,6 +97,10 @@ class Reencryption {
 // authenticate (without it, blocks are counted by their headers alone).
 StatusOr<Census> TakeCensus(Tree& tree, bool authenticate);
 
+// The same with `authenticate`, and where nothing is damaged, what is missing counts as deleted from now on:
+// the register forgets it.
+StatusOr<Census> ForgetMissing(Tree& tree);
+
 // Destroys the retired data keys that `proven` (kDone) showed to be of no more use: those older than its
 // target. The proof is kept in the ring. Their ids, oldest first. kFailedPrecondition when nothing is proven;
 // other errors as of KeyRing::DestroyProven.

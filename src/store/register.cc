@@ -67,15 +67,38 @@ Status CheckGeneration(uint64_t generation, uint64_t least) {
 
 StatusOr<std::unique_ptr<Register>> Register::Open(const Context& context, int store) {
   std::unique_ptr<Register> opened(new Register(context, store));
-  const int fd = context.posix.OpenAt(store, kName, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
-  if (fd == -ENOENT) return opened;
-  if (fd < 0) return ErrnoError(-fd, "opening the store's register");
-  const Descriptor closes(context.posix, fd);
-  const Status read = opened->Read(fd);
+  const Status read = opened->ReadFrom(store);
   if (read.ok()) return opened;
-  if (CauseOf(read) != Cause::kCorrupt) return read;
+  if (CauseOf(read) != Cause::kCorrupt && CauseOf(read) != Cause::kUnimplemented) return read;
   return Error(Cause::kCorrupt,
                "the store's register: " + std::string(read.message()) + "; put the latest store back");
+}
+
+StatusOr<std::unique_ptr<Register>> Register::Anew(const Context& context, int store) {
+  Register former(context, store);
+  const Status read = former.ReadFrom(store);
+  if (!read.ok() && CauseOf(read) == Cause::kUnimplemented) {
+    return Error(Cause::kFailedPrecondition, "the store's register: " + std::string(read.message()));
+  }
+  if (!read.ok() && CauseOf(read) != Cause::kCorrupt) return read;
+  std::unique_ptr<Register> anew(new Register(context, store));
+  anew->number_ = former.number_;
+  // An opening takes less than 2^32 births, and there is less than one in a second.
+  const uint64_t seconds = context.counter.Next(0) / 1'000'000;
+  anew->birth_ = std::max(former.birth_ + kBirthsOfAnOpening, seconds * kBirthsOfAnOpening);
+  anew->loose_ = {{0, anew->birth_}};
+  anew->begun_ = true;  // nothing is written before all is known
+  anew->changed_ = true;
+  return anew;
+}
+
+// OK where there is none. kUnimplemented: it authenticates, and is of a form that is not known.
+Status Register::ReadFrom(int store) {
+  const int fd = context_.posix.OpenAt(store, kName, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+  if (fd == -ENOENT) return OkStatus();
+  if (fd < 0) return ErrnoError(-fd, "opening the store's register");
+  const Descriptor closes(context_.posix, fd);
+  return Read(fd);
 }
 
 Status Register::Read(int fd) {
@@ -85,7 +108,7 @@ Status Register::Read(int fd) {
   std::array<uint8_t, kHeadSize> head;
   KEYHOLD_RETURN_IF_ERROR(file->Read(fd, 0, head).status());
   if (Load<uint32_t>(&head[kVersionAt]) != kVersion || (Load<uint32_t>(&head[kFlagsAt]) & ~kOpenFlag) != 0) {
-    return Error(Cause::kCorrupt, "it is of an unknown form; was it written by a newer Keyhold?");
+    return Error(Cause::kUnimplemented, "it is of an unknown form; was it written by a newer Keyhold?");
   }
   number_ = Load<uint64_t>(&head[kNumberAt]);
   birth_ = Load<uint64_t>(&head[kBirthAt]);
@@ -162,6 +185,11 @@ std::optional<uint64_t> Register::Find(const FileId& file, uint64_t part) const 
   return line->counter;
 }
 
+bool Register::IsLoose(uint64_t birth) const {
+  return std::any_of(loose_.begin(), loose_.end(),
+                     [&](const Births& births) { return birth >= births.first && birth < births.second; });
+}
+
 StatusOr<Identity> Register::Enter(InodeKind kind) {
   KEYHOLD_RETURN_IF_ERROR(Begin());
   Identity identity = NewIdentity(context_, kind);
@@ -182,11 +210,7 @@ StatusOr<uint64_t> Register::Check(const Identity& found) {
     return Error(Cause::kCorrupt,
                  "it is an older copy: the store's register has a newer one; put the latest one back");
   }
-  const uint64_t birth = found.Birth();
-  const bool loose = std::any_of(loose_.begin(), loose_.end(), [&](const Births& births) {
-    return birth >= births.first && birth < births.second;
-  });
-  if (!loose || dropped_.contains(found.id)) {
+  if (!IsLoose(found.Birth()) || dropped_.contains(found.id)) {
     return Error(
         Cause::kCorrupt,
         "it is an older copy: it was deleted, and the store's register has it no more; take it away");
@@ -194,6 +218,11 @@ StatusOr<uint64_t> Register::Check(const Identity& found) {
   raised_[{found.id, 0}] = 0;
   changed_ = true;
   return 0;
+}
+
+bool Register::Has(const FileId& file) const {
+  const std::lock_guard lock(mutex_);
+  return Find(file, 0).has_value();
 }
 
 uint64_t Register::Least(const FileId& file, uint64_t part) const {

@@ -40,6 +40,12 @@ class Register {
   // is not on the disk yet. kCorrupt when it is damaged or of an unknown version.
   static StatusOr<std::unique_ptr<Register>> Open(const Context& context, int store);
 
+  // One without lines, for a store that was put back: takes in what it is asked to check, as it is found, and
+  // stands in the place of the one on the disk once it is written, whether that is damaged, gone or sound.
+  // Its births are beyond those of all that was there. kFailedPrecondition where a newer Keyhold wrote the
+  // one on the disk; kIo.
+  static StatusOr<std::unique_ptr<Register>> Anew(const Context& context, int store);
+
   // Of the register on the disk; 0 when there is none.
   uint64_t number() const;
   // How many lines there are.
@@ -61,6 +67,8 @@ class Register {
   // Holds what was found on the disk against its line, whose counter is returned; 0 for what is taken in.
   // kCorrupt when it is older than its line, or was deleted before.
   StatusOr<uint64_t> Check(const Identity& found);
+
+  bool Has(const FileId& file) const;
 
   // The lowest counter that `part` of `file` may have.
   uint64_t Least(const FileId& file, uint64_t part) const;
@@ -92,7 +100,9 @@ class Register {
 
   Register(const Context& context, int store) : context_(context), store_(store) {}
 
+  Status ReadFrom(int store);
   Status Read(int fd);
+  bool IsLoose(uint64_t birth) const;
   Status Begin();
   Status Replace(uint64_t above, bool open);
   Status Put(const std::vector<uint8_t>& head, const Lines& lines) const;

@@ -16,6 +16,8 @@ constexpr uint64_t kUnsyncedSectors = 8192;  // 32 MiB
 SurveyKind KindOf(Pass pass) {
   switch (pass) {
     case Pass::kVerify:
+    case Pass::kAccept:
+    case Pass::kForget:
       return SurveyKind::kVerify;
     case Pass::kRewrite:
     case Pass::kProve:
@@ -78,8 +80,14 @@ Status Surveyor::RunWatched() {
 // What the pass has opened has a line. The register itself is replaced where it is under an older key.
 Status Surveyor::VisitRegister() {
   Register& lines = *tree_.register_;
-  if (result_.census.damaged == 0) lines.AllAreEntered();
-  if (pass_ == Pass::kVerify) result_.census.missing = lines.Missing(seen_).size();
+  if (result_.census.damaged == 0 || pass_ == Pass::kAccept) lines.AllAreEntered();
+  if (former_ != nullptr) result_.given_up.missing = former_->Missing(seen_).size();
+  if (pass_ == Pass::kAccept) return OkStatus();  // the one on the disk may be damaged, and goes
+  if (Verifies()) {
+    const std::vector<FileId> missing = lines.Missing(seen_);
+    result_.census.missing = missing.size();
+    if (pass_ == Pass::kForget && result_.census.damaged == 0) lines.Drop(missing);
+  }
   KEYHOLD_ASSIGN_OR_RETURN(Survey survey, lines.Count());
   if (Rewrites() && !survey.blocks.empty() && survey.blocks.begin()->first < tree_.active_key()) {
     KEYHOLD_RETURN_IF_ERROR(tree_.NextGeneration(0));
@@ -165,8 +173,11 @@ Status Surveyor::VisitDirectory(Inode* directory) {
     const auto names = tree_.NamesOf(directory, fd);
     if (!names.ok()) return Judge(directory, names.status());
     key = directory->directory->key;
-    if (pass_ == Pass::kVerify) seen_.insert(directory->directory->id);
+    if (Verifies()) seen_.insert(directory->directory->id);
   }
+  if (pass_ == Pass::kAccept) KEYHOLD_RETURN_IF_ERROR(AcceptDirectory(fd, *directory->directory));
+  // A name that is gone is gone for good before the line is.
+  if (pass_ == Pass::kForget) KEYHOLD_RETURN_IF_ERROR(SyncDirectory(fd));
   ++result_.census.directories;
   if (pass_ != Pass::kStock) {
     ++result_.census.uses[key].others;
@@ -193,7 +204,7 @@ StatusOr<std::vector<std::string>> Surveyor::EntriesOf(Inode* directory, int fd)
   KEYHOLD_RETURN_IF_ERROR(
       EachEntry(tree_.context_.posix, fd, [&](std::string_view entry, ino_t, unsigned char) {
         if (entry.substr(0, 2) == "N." || entry.substr(0, 2) == "T.") return true;
-        if (pass_ == Pass::kVerify && !tree_.NameOf(fd, **names, entry).ok()) {
+        if (Verifies() && !tree_.NameOf(fd, **names, entry).ok()) {
           Damaged(directory,
                   absl::StrCat("the name of the entry ", absl::string_view(entry.data(), entry.size()),
                                " does not authenticate"));
@@ -219,7 +230,7 @@ Status Surveyor::VisitFile(Inode* inode) {
   const auto file = tree_.FileOf(inode, fd);
   if (!file.ok()) return Judge(inode, file.status());
   const DataKeyId key = (*file)->identity().key;
-  if (pass_ == Pass::kVerify) seen_.insert((*file)->id());
+  if (Verifies()) seen_.insert((*file)->id());
   ++result_.census.uses[key].others;
   KEYHOLD_RETURN_IF_ERROR(CountAttributes(inode, fd));
   if (pass_ == Pass::kRewrite && key == tree_.context_.keys.Active()) {
@@ -228,7 +239,9 @@ Status Surveyor::VisitFile(Inode* inode) {
   }
   bool sound = true;
   bool changed = false;
-  KEYHOLD_RETURN_IF_ERROR(LookThrough(inode, *file, fd, &sound, &changed));
+  Survey::MapCounters maps;
+  KEYHOLD_RETURN_IF_ERROR(LookThrough(inode, *file, fd, &sound, &changed, &maps));
+  if (pass_ == Pass::kAccept) KEYHOLD_RETURN_IF_ERROR(AcceptFile(*file, fd, maps));
   if (!Rewrites() || !sound) return OkStatus();
   // The identity's key says that the whole file is under it.
   const auto moved = tree_.RekeyAttributes(inode, fd);
@@ -245,7 +258,8 @@ bool Surveyor::MayBeInCacheOnly(const Inode* inode) const {
          passed_over_->contains({inode->key.device, inode->key.number});
 }
 
-Status Surveyor::LookThrough(Inode* inode, File* file, int fd, bool* sound, bool* changed) {
+Status Surveyor::LookThrough(Inode* inode, File* file, int fd, bool* sound, bool* changed,
+                             Survey::MapCounters* maps) {
   uint64_t unsynced = 0;
   for (std::optional<uint64_t> next = 0; next.has_value();) {
     Survey survey;
@@ -259,6 +273,7 @@ Status Surveyor::LookThrough(Inode* inode, File* file, int fd, bool* sound, bool
       result_.census.uses[key].maps += count;
       sectors += count;
     }
+    maps->merge(survey.map_counters);
     for (const std::string& why : survey.damaged) Damaged(inode, why);
     *sound = *sound && survey.damaged.empty();
     *changed = *changed || survey.rewritten != 0;
@@ -273,6 +288,36 @@ Status Surveyor::LookThrough(Inode* inode, File* file, int fd, bool* sound, bool
   return OkStatus();
 }
 
+void Surveyor::CompareWithFormer(const Identity& found, const Survey::MapCounters& maps) {
+  if (former_ == nullptr) return;
+  const bool known = former_->Has(found.id);
+  bool older = !former_->Check(found).ok();
+  for (const auto& [group, counter] : maps) {
+    older = older || counter < former_->Least(found.id, PartOfMap(group));
+  }
+  if (older) ++(known ? result_.given_up.older : result_.given_up.deleted);
+}
+
+Status Surveyor::SyncDirectory(int fd) {
+  const int result = tree_.context_.posix.FSync(fd);
+  return result == 0 ? OkStatus() : ErrnoError(-result, "syncing a directory");
+}
+
+// Its line is to speak of what is on the disk.
+Status Surveyor::AcceptDirectory(int fd, const Identity& found) {
+  CompareWithFormer(found, {});
+  KEYHOLD_RETURN_IF_ERROR(SyncDirectory(fd));
+  tree_.register_->Raise(found.id, 0, found.counter);
+  return OkStatus();
+}
+
+Status Surveyor::AcceptFile(File* file, int fd, const Survey::MapCounters& maps) {
+  CompareWithFormer(file->identity(), maps);
+  KEYHOLD_RETURN_IF_ERROR(file->Settle(fd));
+  for (const auto& [group, counter] : maps) tree_.register_->Raise(file->id(), PartOfMap(group), counter);
+  return OkStatus();
+}
+
 Status Surveyor::VisitLink(Inode* inode, int dir, const std::string& entry) {
   ++result_.census.links;
   if (pass_ == Pass::kStock) return OkStatus();
@@ -281,7 +326,7 @@ Status Surveyor::VisitLink(Inode* inode, int dir, const std::string& entry) {
   const auto key = tree_.KeyOfLink((*lease)->get());
   if (!key.ok()) return Judge(inode, key.status());
   ++result_.census.uses[*key].others;
-  if (pass_ == Pass::kVerify) return Judge(inode, tree_.TargetOf((*lease)->get()).status());
+  if (Verifies()) return Judge(inode, tree_.TargetOf((*lease)->get()).status());
   if (!Rewrites() || *key == tree_.context_.keys.Active() || dir < 0) return OkStatus();
   const auto moved = tree_.RekeyLink(inode, dir, entry.c_str());
   if (!moved.ok()) return Judge(inode, moved.status());
@@ -296,7 +341,7 @@ Status Surveyor::CountAttributes(const Inode* inode, int fd) {
     const DataKeyId key =
         sealed.size() < sizeof(DataKeyId) ? 0 : Load<uint32_t>(crypto::AsBytes(sealed).data());
     ++result_.census.uses[key].others;
-    if (pass_ != Pass::kVerify) continue;
+    if (!Verifies()) continue;
     KEYHOLD_RETURN_IF_ERROR(Judge(inode, OpenSmall(tree_.context_, "attribute", name, sealed).status()));
   }
   return OkStatus();

@@ -10,18 +10,22 @@
 #include <set>
 
 #include "store/reencrypt.h"
+#include "store/restored.h"
 #include "store/tree.h"
 
 namespace keyhold::store {
 
 // kStock only counts sectors on the disk. kRewrite passes over files whose identity says that all of it is
-// under the active key; kProve takes nobody's word, and rewrites what it still finds.
-enum class Pass { kStock, kCount, kVerify, kRewrite, kProve };
+// under the active key; kProve takes nobody's word, and rewrites what it still finds. kAccept verifies, and
+// gives what authenticates its lines, all of them; kForget verifies, and drops the lines of what is not there
+// where all that is there is sound.
+enum class Pass { kStock, kCount, kVerify, kRewrite, kProve, kAccept, kForget };
 
 struct SurveyResult {
   Census census;           // as it was found
   uint64_t sectors = 0;    // of files, on the disk
   uint64_t rewritten = 0;  // sectors, and names and attributes that were moved
+  GivenUp given_up;        // of kAccept
 };
 
 class Surveyor {
@@ -34,13 +38,14 @@ class Surveyor {
   using Files = std::set<std::pair<dev_t, ino_t>>;
 
   // `passed_over`: filled by kRewrite; kProve syncs those files, of which nobody in this process knows that
-  // they are on the disk as they are read.
-  Surveyor(Tree& tree, Pass pass, Pace pace, Files* passed_over = nullptr)
-      : tree_(tree), pass_(pass), pace_(std::move(pace)), passed_over_(passed_over) {}
+  // they are on the disk as they are read. `former`: what kAccept holds what it finds against; may be null.
+  Surveyor(Tree& tree, Pass pass, Pace pace, Files* passed_over = nullptr, Register* former = nullptr)
+      : tree_(tree), pass_(pass), pace_(std::move(pace)), passed_over_(passed_over), former_(former) {}
 
   StatusOr<SurveyResult> Run();
 
  private:
+  bool Verifies() const { return pass_ == Pass::kVerify || pass_ == Pass::kAccept || pass_ == Pass::kForget; }
   bool Rewrites() const { return pass_ == Pass::kRewrite || pass_ == Pass::kProve; }
   Status RunWatched();
   Status VisitRegister();
@@ -54,7 +59,11 @@ class Surveyor {
   StatusOr<std::vector<std::string>> EntriesOf(Inode* directory, int fd);
   Status VisitFile(Inode* inode);
   bool MayBeInCacheOnly(const Inode* inode) const;
-  Status LookThrough(Inode* inode, File* file, int fd, bool* sound, bool* changed);
+  Status LookThrough(Inode* inode, File* file, int fd, bool* sound, bool* changed, Survey::MapCounters* maps);
+  void CompareWithFormer(const Identity& found, const Survey::MapCounters& maps);
+  Status SyncDirectory(int fd);
+  Status AcceptDirectory(int fd, const Identity& found);
+  Status AcceptFile(File* file, int fd, const Survey::MapCounters& maps);
   Status VisitLink(Inode* inode, int dir, const std::string& entry);
   Status CountAttributes(const Inode* inode, int fd);
   Status Judge(const Inode* inode, const Status& status);
@@ -65,8 +74,9 @@ class Surveyor {
   const Pace pace_;
   SurveyResult result_;
   Files* const passed_over_;
+  Register* const former_;
   Files visited_;          // and directories
-  std::set<FileId> seen_;  // those whose identities are sound; of kVerify
+  std::set<FileId> seen_;  // those whose identities are sound; where the pass verifies
 };
 
 }  // namespace keyhold::store

@@ -346,6 +346,7 @@ void Tree::SealSome(bool all) {
         if (!Count(inode, file->Seal((*lease)->get())).ok()) break;
       }
     }
+    if (file != nullptr) file->Cool();
     Forget(inode, 1);
   }
 }

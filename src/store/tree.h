@@ -110,8 +110,8 @@ class Tree {
   StatusOr<std::vector<std::string>> ListAttributes(Inode* inode);
   Status RemoveAttribute(Inode* inode, const std::string& name);
 
-  // Writes down in the maps what has become durable (File::Seal). `all`: until nothing is left, as before a
-  // clean end.
+  // Writes down in the maps what has become durable (File::Seal), and lets go of what idle files keep in
+  // memory. `all`: until nothing is left, as before a clean end.
   void SealSome(bool all);
 
   // The number of the register on the disk: who remembers it notices an older store. 0: there is none, the
@@ -147,7 +147,8 @@ class Tree {
 
   Tree(const Context& context, int store, Lease root, size_t open_descriptors);
 
-  Status Start(uint64_t min_generation);
+  static StatusOr<std::unique_ptr<Tree>> OpenRoot(const Context& context, int store, size_t open_descriptors);
+  Status Start(std::unique_ptr<Register> lines);
   Status FitRegister(Register& found, uint64_t min_generation);
   StatusOr<Identity> DirectoryIdentity(Inode* directory, int fd);
   Status Count(const Inode* inode, Status status);

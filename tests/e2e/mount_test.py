@@ -195,6 +195,29 @@ class MountTest(unittest.TestCase):
         self.assertIn('block 2 does not authenticate', verified.stdout)
         self.assertIn('1 places do not authenticate', verified.stderr)
 
+    def test_a_store_without_its_register_is_accepted_as_it_is(self):
+        key = Key()
+        placed = Mounted('accepted', key)
+        self.addCleanup(subprocess.run, ['umount', '-l', placed.point], stderr=subprocess.DEVNULL)
+        placed.mount()
+        (placed.point / 'f').write_text('kept')
+        placed.umount()
+        (placed.store / 'register').write_bytes(b'damaged' * 1000)
+        self.assertIn("the store's register", placed.mount(ok=False).stderr)
+        asked = placed.command('accept-restored', ok=False)
+        self.assertIn('counts as the latest from then on', asked.stderr)
+        key.aws('disable-key')
+        self.assertIn('disabled', placed.command('accept-restored', '--yes', ok=False).stderr)
+        self.assertEqual((placed.store / 'register').read_bytes(), b'damaged' * 1000)
+        key.aws('enable-key')
+        accepted = json.loads(placed.command('accept-restored', '--yes', '--json').stdout)
+        self.assertEqual((accepted['had_register'], accepted['files'], accepted['damaged']), (False, 1, 0))
+        placed.mount()
+        self.assertEqual((placed.point / 'f').read_text(), 'kept')
+        self.assertIn('is it mounted?', placed.command('accept-restored', '--yes', ok=False).stderr)
+        placed.umount()
+        self.assertEqual(json.loads(placed.command('verify', '--json').stdout)['missing'], 0)
+
 
 if __name__ == '__main__':
     unittest.main(verbosity=2)

@@ -140,6 +140,45 @@ class Rollback(unittest.TestCase):
                 host.stop()
         self.assertEqual(told.stdout.strip(), 'new')
 
+    def test_4_a_restored_store_is_accepted_when_its_operator_says_so(self):
+        cluster, first, second = Cluster('restored'), Key(), Key()
+        self.addCleanup(cluster.delete)
+        cluster.update(first)
+        cluster.sql("CREATE TABLE t (v STRING); INSERT INTO t VALUES ('old')")
+        node = host.node_dir(cluster.info()['id'])
+        old = host.dir / 'restored'
+        host.stop()
+        copy(node / 'store', old)
+        host.start()
+        cluster.await_sql(True, 60)
+        self.accept(node, first, 'is it mounted?')
+        cluster.update(second)
+        cluster.sql("UPDATE t SET v = 'new'")
+        host.stop()
+        copy(old, node / 'store')
+        host.start()
+        self.is_refused(cluster)
+        self.accept(node, second, 'is under the key')
+        self.accept(node, first, 'say --yes', yes=())
+        self.accept(node, first)
+        cluster.await_sql(True, 120)
+        self.assertEqual(cluster.sql('SELECT v FROM t').stdout.strip(), 'old')
+        log = host.dir / 'kh/log' / f'node-{node.name}.log'
+        self.assertIn('was accepted as it was put back', log.read_text())
+        self.locks_with(cluster, first)
+        host.stop()
+        copy(old, node / 'store')
+        host.start()
+        self.is_refused(cluster)
+
+    def accept(self, node, key, refused=None, yes=('--yes',)):
+        """As the customer, whose key it is."""
+        spec = json.dumps({'type': 'AWS_KMS', 'uri': key.arn})
+        done = host.run(BIN / 'keyhold', 'store', 'accept-restored', node, '--cmek-key-spec', spec, *yes, ok=refused is None)
+        if refused:
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(refused, done.stderr)
+
     def inode_below_the_mount(self, cluster, relation):
         """The mount's inode numbers are those of the backing files."""
         for pid in host.processes('node'):

@@ -9,8 +9,7 @@
 #include <sstream>
 
 #include "store/reencrypt.h"
-#include "tests/base/forwarding_posix.h"
-#include "tests/store/tree_fixture.h"
+#include "tests/store/register_fixture.h"
 
 namespace keyhold::store {
 namespace {
@@ -20,72 +19,9 @@ using testing::BackingTree;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
-std::string Text(size_t blocks, char letter) { return std::string(blocks * kPayloadSize, letter); }
+using testing::Text;
 
-// Refuses to put a register in place, once it is told to.
-class NoRegister final : public testing::ForwardingPosix {
- public:
-  int RenameAt2(int old_dir, const char* old_path, int dir, const char* path, unsigned flags) override {
-    if (refusing && std::string_view(path) == "register") return -ENOSPC;
-    return ForwardingPosix::RenameAt2(old_dir, old_path, dir, path, flags);
-  }
-  int FSync(int fd) override { return failing ? -EIO : ForwardingPosix::FSync(fd); }
-  bool refusing = false;
-  bool failing = false;
-};
-
-class RegisterTest : public testing::TreeFixture {
- protected:
-  void SetUp() override {
-    TreeFixture::SetUp();
-    OpenTree();
-  }
-  void TearDown() override { tree_.reset(); }
-
-  Inode* MakeSealed(Inode* parent, const std::string& name, const std::string& content) {
-    Inode* inode = Make(parent, name, content);
-    SyncAndSeal(inode);
-    return inode;
-  }
-  void Rewrite(Inode* inode, const std::string& content) {
-    ASSERT_TRUE(tree_->Write(inode, 0, crypto::AsBytes(content), Durability::kLazy).ok());
-    SyncAndSeal(inode);
-  }
-  void Reopen() {
-    ASSERT_TRUE(tree_->Close().ok());
-    tree_.reset();
-    OpenTree();
-  }
-
-  std::string PathOf(const std::string& entry, const std::string& parent = "root") {
-    Descriptor fd(SystemPosix(), open((store_.path() + "/" + parent).c_str(), O_RDONLY | O_CLOEXEC));
-    const auto identity = ReadIdentity(context_, fd.get(), InodeKind::kDirectory);
-    EXPECT_TRUE(identity.ok()) << identity.status();
-    return parent + "/" + Names::Of(context_, *identity)->Seal(entry)->entry;
-  }
-  // What is below `path`, and it.
-  BackingTree Copy(const std::string& path) const {
-    BackingTree all = testing::ReadBacking(store_.path());
-    std::erase_if(all, [&](const auto& entry) { return !entry.first.starts_with(path); });
-    return all;
-  }
-  void PutBack(const BackingTree& copy) { PutBackIn(copy, store_.path()); }
-  static void PutBackIn(const BackingTree& copy, const std::string& store) {
-    for (const auto& [path, backing] : copy) std::filesystem::remove_all(store + "/" + path);
-    testing::WriteBacking(copy, store);
-  }
-  Status ReadStatus(const std::string& name) {
-    const auto entry = tree_->Lookup(tree_->root(), name);
-    if (!entry.ok()) return entry.status();
-    return ReadAll(entry->inode).status();
-  }
-  void ExpectOlder(const Status& status, const std::string& words = "older copy") {
-    EXPECT_EQ(CauseOf(status), Cause::kCorrupt) << status;
-    EXPECT_THAT(std::string(status.message()), HasSubstr(words));
-  }
-
-  NoRegister posix_;
-};
+using RegisterTest = testing::RegisterFixture;
 
 TEST_F(RegisterTest, AnOlderWholeFileIsRefusedAfterACleanEnd) {
   Inode* file = MakeSealed(tree_->root(), "file", Text(3, 'a'));
