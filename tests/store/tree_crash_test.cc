@@ -218,29 +218,6 @@ TEST_P(TreeCrashes, NeverMakeAnHonestFileAnOlderCopy) {
   }
 }
 
-// A seal has written the map and not yet synced it, and nothing else of the file waits for a sync when the
-// register is written: the random work above hardly ever comes by here.
-TEST_P(TreeCrashes, NeverLeaveAMapOlderThanItsLine) {
-  testing::TreeImage image;
-  image[0].type = 'd';
-  const TempStore disk;
-  ASSERT_NO_FATAL_FAILURE(ForgetfulTree::Put(image, disk.path()));
-  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
-  Work work(disk.path(), keys_, now, random_);
-  const auto file = work.tree().MakeFile(work.tree().root(), "file", 0644, kMe);
-  ASSERT_TRUE(file.ok()) << file.status();
-  for (const bool all : {true, false}) {
-    const std::string text(3 * kPayloadSize, all ? 'a' : 'b');
-    ASSERT_TRUE(work.tree().Write(file->inode, 0, crypto::AsBytes(text), Durability::kLazy).ok());
-    ASSERT_TRUE(work.tree().Sync(file->inode, false).ok());
-    work.tree().SealSome(all);
-    ASSERT_TRUE(work.tree().Record().ok());
-  }
-  image = work.disk().Crash(random_);
-  ASSERT_NO_FATAL_FAILURE(Look(image, now));
-  work.tree().Forget(file->inode, 1);
-}
-
 INSTANTIATE_TEST_SUITE_P(Seeds, TreeCrashes, ::testing::Range(1, 13));
 
 }  // namespace
