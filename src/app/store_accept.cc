@@ -112,7 +112,7 @@ void Log(const StoreLocation& location, const std::string& words) {
   const std::filesystem::path node(location.node);
   const std::filesystem::path log =
       node.parent_path().parent_path() / "log" / absl::StrCat("node-", node.filename().string(), ".log");
-  if (location.node.empty() || !std::filesystem::exists(log)) return spdlog::warn("store: {}", words);
+  if (location.node.empty() || !std::filesystem::exists(log)) return;
   spdlog::logger logger("accepted", std::make_shared<spdlog::sinks::basic_file_sink_st>(log.string()));
   logger.set_formatter(LogFormat());
   logger.warn("store: {}", words);

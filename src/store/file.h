@@ -93,8 +93,8 @@ class File {
   // Wipes the plaintext kept for appends: for a file that nobody has open.
   void Rest();
   // Lets go of what only makes the next call faster (plaintext, maps, expanded keys) where nobody read or
-  // wrote since the last time: of thousands of open files few are in use.
-  void Cool();
+  // wrote since the last time: of thousands of open files few are in use. False where there was nothing.
+  bool Cool();
 
  private:
   using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write

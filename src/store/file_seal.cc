@@ -67,12 +67,12 @@ void File::Rest() {
   recent_.DropFrom(0);
 }
 
-void File::Cool() {
+bool File::Cool() {
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock.owns_lock() || used_.exchange(false)) return;
+  if (!lock.owns_lock() || used_.exchange(false)) return false;
   recent_.DropFrom(0);
   maps_.Drop(0);
-  ciphers_.Drop();
+  return ciphers_.Drop();
 }
 
 Status File::Seal(int fd) {

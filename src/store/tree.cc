@@ -1,6 +1,7 @@
 #include "store/tree.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr char kRoot[] = "root";
 constexpr uint64_t kLoggedCorruptions = 1000;
+constexpr size_t kManyFiles = 1000;
 
 Status FromErrno(int result, const char* what) {
   return result >= 0 ? OkStatus() : ErrnoError(-result, what);
@@ -334,6 +336,7 @@ StatusOr<struct statvfs> Tree::Space() {
 }
 
 void Tree::SealSome(bool all) {
+  size_t cooled = 0;
   for (Inode* inode : inodes_.All()) {
     File* file = nullptr;
     {
@@ -346,9 +349,11 @@ void Tree::SealSome(bool all) {
         if (!Count(inode, file->Seal((*lease)->get())).ok()) break;
       }
     }
-    if (file != nullptr) file->Cool();
+    if (file != nullptr && file->Cool()) ++cooled;
     Forget(inode, 1);
   }
+  // What thousands of files let go of lies scattered, and would stay with this process.
+  if (cooled >= kManyFiles) malloc_trim(0);
 }
 
 }  // namespace keyhold::store

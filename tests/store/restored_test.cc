@@ -8,11 +8,11 @@ namespace keyhold::store {
 namespace {
 
 using testing::BackingTree;
-using testing::ReadFile;
 using ::testing::HasSubstr;
+using testing::ReadFile;
 using testing::Text;
-using testing::WriteFile;
 using ::testing::UnorderedElementsAre;
+using testing::WriteFile;
 
 class RestoredTest : public testing::RegisterFixture {
  protected:
@@ -171,6 +171,7 @@ TEST_F(RestoredTest, AfterACrashWhatWasDeletedBeforeIsStillRefused) {
   tree_ = *std::move(tree);
   EXPECT_TRUE(ReadStatus("young").ok());
   ExpectOlder(ReadStatus("deleted"), "it was deleted");
+  tree_.reset();  // before its directory
 }
 
 TEST_F(RestoredTest, WhatDoesNotAuthenticateStaysUnreadable) {
