@@ -1,5 +1,7 @@
 #include "app/mount.h"
 
+#include <fcntl.h>
+#include <mntent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -8,17 +10,25 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <memory>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "app/background.h"
 #include "app/store_session.h"
+#include "store/lock.h"
 #include "store/mount.h"
 
 namespace keyhold::app {
 namespace {
 
+namespace fs = std::filesystem;
+
+constexpr std::string_view kMountType = "fuse.keyhold";  // by the subtype that store/mount.cc gives
 constexpr absl::Duration kUnmountPatience = absl::Seconds(10);
+constexpr absl::Duration kBusyRetry = absl::Milliseconds(20);
 
 // What is still under data keys that were retired, as by `keyhold store reencrypt --new-data-key` that was
 // cut off, goes over while the store is in use.
@@ -56,6 +66,7 @@ Status Serve(const StoreMountOptions& options, const Ready& ready) {
                                                                   options.environment, Missing::kMake));
   store::MountOptions mount_options;
   mount_options.mountpoint = options.mountpoint;
+  mount_options.source = fs::absolute(options.dir);
   // Programs may map what they have open O_DSYNC.
   mount_options.direct_dsync = false;
   KEYHOLD_ASSIGN_OR_RETURN(const auto mount,
@@ -81,6 +92,26 @@ Status Serve(const StoreMountOptions& options, const Ready& ready) {
   return stopped;
 }
 
+// The directory of the store that is mounted at `mountpoint`; empty where there is none.
+std::string StoreAt(const std::string& mountpoint) {
+  std::error_code error;
+  const std::string where = fs::canonical(mountpoint, error);
+  const std::unique_ptr<FILE, int (*)(FILE*)> table(setmntent("/proc/self/mounts", "r"), endmntent);
+  std::string store;
+  while (const mntent* entry = table == nullptr ? nullptr : getmntent(table.get())) {
+    if (entry->mnt_dir == where) store = entry->mnt_type == kMountType ? entry->mnt_fsname : "";
+  }
+  return store;
+}
+
+void AwaitLetGo(const std::string& dir) {
+  const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  const store::Descriptor closes(SystemPosix(), fd);
+  const absl::Time until = absl::Now() + kUnmountPatience;
+  while (!store::LockStore(SystemPosix(), fd).ok() && absl::Now() < until) absl::SleepFor(kBusyRetry);
+}
+
 }  // namespace
 
 Status RunStoreMount(const StoreMountOptions& options) {
@@ -88,7 +119,11 @@ Status RunStoreMount(const StoreMountOptions& options) {
 }
 
 Status RunStoreUnmount(const std::string& mountpoint) {
-  if (umount2(mountpoint.c_str(), UMOUNT_NOFOLLOW) == 0) return OkStatus();
+  const std::string store = StoreAt(mountpoint);
+  if (umount2(mountpoint.c_str(), UMOUNT_NOFOLLOW) == 0) {
+    AwaitLetGo(store);
+    return OkStatus();
+  }
   if (errno == EBUSY) {
     return Error(Cause::kFailedPrecondition,
                  absl::StrCat(mountpoint, " is busy: a program has a file or its directory open there"));

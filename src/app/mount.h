@@ -22,7 +22,9 @@ struct StoreMountOptions {
 // used, nothing is mounted.
 Status RunStoreMount(const StoreMountOptions& options);
 
-// Unmounts a store; what is dirty there is written first. kFailedPrecondition: something is open on it.
+// Unmounts a store; what is dirty there is written first. Returns when the process that served it has let go
+// of the store, or after ten seconds where that is mounted elsewhere too. kFailedPrecondition: something is
+// open on it.
 Status RunStoreUnmount(const std::string& mountpoint);
 
 }  // namespace keyhold::app

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "store/fuse_ops.h"
 #include "store/lock.h"
@@ -114,8 +115,9 @@ class Mount::Impl {
 };
 
 Status Mount::Impl::MountSession() {
+  const std::string source = absl::StrReplaceAll(options_.source, {{"\\", "\\\\"}, {",", "\\,"}});
   std::vector<std::string> words = {
-      "keyhold", "-o", "allow_other,default_permissions,fsname=keyhold,subtype=keyhold,max_read=1048576"};
+      "keyhold", "-o", "allow_other,default_permissions,subtype=keyhold,max_read=1048576,fsname=" + source};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   fuse_args args = FUSE_ARGS_INIT(static_cast<int>(argv.size()), argv.data());

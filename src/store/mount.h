@@ -14,8 +14,9 @@
 namespace keyhold::store {
 
 struct MountOptions {
-  std::string mountpoint;       // an existing directory
-  uint64_t min_generation = 0;  // what is older is refused
+  std::string mountpoint;          // an existing directory
+  std::string source = "keyhold";  // what the table of mounts names it by
+  uint64_t min_generation = 0;     // what is older is refused
   // Files opened O_DSYNC bypass the page cache: one durable write per call, no second request to sync it. For
   // WALs.
   bool direct_dsync = true;
