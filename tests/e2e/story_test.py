@@ -175,7 +175,12 @@ class Story(unittest.TestCase):
         host.stop()
         host.start()
         self.assertNotEqual(cluster.sql('SELECT 1', ok=False).returncode, 0)
-        self.assertEqual(cluster.info()['cmek_config']['status'], 'REVOKED')
+        # REVOKING until the node, which has just been started, has said so.
+        deadline = time.monotonic() + 10
+        while (status := cluster.info()['cmek_config']['status']) != 'REVOKED':
+            self.assertEqual(status, 'REVOKING')
+            self.assertLess(time.monotonic(), deadline)
+        self.assertNotEqual(cluster.sql('SELECT 1', ok=False).returncode, 0)
         cluster.update(key)
         cluster.await_sql(True, 30)
         self.assertEqual(cluster.sql(SQL).stdout.strip(), '1')
