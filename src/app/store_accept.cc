@@ -1,10 +1,8 @@
 #include "app/store_accept.h"
 
-#include <fcntl.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -14,8 +12,6 @@
 #include "app/store_location.h"
 #include "app/store_session.h"
 #include "keyring/keyring.h"
-#include "kms/provider.h"
-#include "store/lock.h"
 #include "store/restored.h"
 
 namespace keyhold::app {
@@ -36,36 +32,28 @@ Status CheckKey(const kms::KeySpec& found, const kms::KeySpec& given) {
         Cause::kFailedPrecondition,
         "this key ring is from before CMEK was enabled; put back a copy of the store from after that");
   }
-  if (found.type == given.type && found.uri == given.uri) return OkStatus();
-  return Error(Cause::kFailedPrecondition,
-               absl::StrCat("the store is under the key ", found.uri, ", not under ", given.uri));
+  return CheckSameKey("the store", found, given);
 }
 
 // The ring first: the register is sealed under its new data key.
 StatusOr<Accepted> Accept(const StoreAcceptOptions& options, const StoreLocation& location) {
   KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, KeySpecFrom(options.key_spec));
   KEYHOLD_ASSIGN_OR_RETURN(const node::Past seen, SeenBy(location.node));
-  const int fd = open(location.store.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoError(errno, location.store);
-  const store::Descriptor closes(SystemPosix(), fd);
-  KEYHOLD_ASSIGN_OR_RETURN(const auto lock, store::LockStore(SystemPosix(), fd));
-  KEYHOLD_ASSIGN_OR_RETURN(const keyring::Peeked peeked, keyring::PeekKeyRing(SystemPosix(), fd));
-  KEYHOLD_RETURN_IF_ERROR(CheckKey(peeked.spec, spec));
-  KEYHOLD_ASSIGN_OR_RETURN(
-      const auto provider,
-      kms::NewProvider({options.environment, "", peeked.identity.cluster_id, SystemPosix(), SystemClock(),
-                        crypto::SystemRandom(), kms::SystemSleeper()}));
+  KEYHOLD_ASSIGN_OR_RETURN(const LockedStore locked, Lock(location));
+  const keyring::Identity& identity = locked.peeked.identity;
+  KEYHOLD_RETURN_IF_ERROR(CheckKey(locked.peeked.spec, spec));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto provider, ProviderFor(options.environment, identity.cluster_id));
   KEYHOLD_ASSIGN_OR_RETURN(const auto kms, provider->Open(spec));
-  const keyring::Place place{SystemPosix(), fd, crypto::SystemRandom(), SystemClock()};
   KEYHOLD_ASSIGN_OR_RETURN(const auto ring,
-                           keyring::KeyRing::Open(place, {peeked.identity, 0}, *kms, kKmsBudget));
+                           keyring::KeyRing::Open(locked.place(), {identity, 0}, *kms, kKmsBudget));
   KEYHOLD_RETURN_IF_ERROR(ring->AcceptRestored(seen.key_ring_epoch));
   store::WriteCounter counter(SystemClock());
   const store::Context context{SystemPosix(), crypto::SystemRandom(), *ring, counter};
-  KEYHOLD_ASSIGN_OR_RETURN(store::Restored restored,
-                           store::AcceptRestored(context, fd, kOpenDescriptors, seen.store_generation));
+  KEYHOLD_ASSIGN_OR_RETURN(
+      store::Restored restored,
+      store::AcceptRestored(context, locked.dir->get(), kOpenDescriptors, seen.store_generation));
   KEYHOLD_RETURN_IF_ERROR(ring->SettleSeals());
-  return Accepted{peeked.identity.store_id, ring->GetInfo().epoch, std::move(restored)};
+  return Accepted{identity.store_id, ring->GetInfo().epoch, std::move(restored)};
 }
 
 std::string InWords(const Accepted& accepted) {

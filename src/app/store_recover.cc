@@ -1,8 +1,5 @@
 #include "app/store_recover.h"
 
-#include <fcntl.h>
-
-#include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -11,9 +8,7 @@
 #include "app/store_location.h"
 #include "app/store_session.h"
 #include "keyring/keyring.h"
-#include "kms/provider.h"
 #include "recovery/recovery_key.h"
-#include "store/lock.h"
 
 namespace keyhold::app {
 namespace {
@@ -43,22 +38,14 @@ StatusOr<keyring::Info> Recover(const StoreRecoverOptions& options, const StoreL
                                 const crypto::RsaPrivateKey& key) {
   KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, KeySpecFrom(options.key_spec));
   KEYHOLD_ASSIGN_OR_RETURN(const node::Past seen, SeenBy(location.node));
-  const int fd = open(location.store.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoError(errno, location.store);
-  const store::Descriptor closes(SystemPosix(), fd);
-  KEYHOLD_ASSIGN_OR_RETURN(const auto lock, store::LockStore(SystemPosix(), fd));
-  KEYHOLD_ASSIGN_OR_RETURN(const keyring::Peeked peeked, keyring::PeekKeyRing(SystemPosix(), fd));
-  KEYHOLD_ASSIGN_OR_RETURN(
-      const auto provider,
-      kms::NewProvider({options.environment, "", peeked.identity.cluster_id, SystemPosix(), SystemClock(),
-                        crypto::SystemRandom(), kms::SystemSleeper()}));
+  KEYHOLD_ASSIGN_OR_RETURN(const LockedStore locked, Lock(location));
+  const keyring::Identity& identity = locked.peeked.identity;
+  KEYHOLD_ASSIGN_OR_RETURN(const auto provider, ProviderFor(options.environment, identity.cluster_id));
   KEYHOLD_ASSIGN_OR_RETURN(const auto next, provider->Open(spec));
-  KEYHOLD_RETURN_IF_ERROR(
-      next->Check(peeked.identity.region, keyring::ToContext(peeked.identity), kKmsBudget).ToStatus());
-  const keyring::Place place{SystemPosix(), fd, crypto::SystemRandom(), SystemClock()};
+  KEYHOLD_RETURN_IF_ERROR(next->Check(identity.region, keyring::ToContext(identity), kKmsBudget).ToStatus());
   KEYHOLD_ASSIGN_OR_RETURN(
       const auto ring,
-      keyring::KeyRing::Recover(place, {peeked.identity, seen.key_ring_epoch}, key, *next, kKmsBudget));
+      keyring::KeyRing::Recover(locked.place(), {identity, seen.key_ring_epoch}, key, *next, kKmsBudget));
   return ring->GetInfo();
 }
 

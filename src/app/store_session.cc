@@ -48,10 +48,7 @@ StatusOr<std::unique_ptr<keyring::KeyRing>> OpenRing(const keyring::Place& place
     return Error(Cause::kNotFound, absl::StrCat(dir, " is no store: it has no key ring"));
   }
   KEYHOLD_RETURN_IF_ERROR(peeked.status());
-  if (peeked->spec.type != spec.type || peeked->spec.uri != spec.uri) {
-    return Error(Cause::kFailedPrecondition,
-                 absl::StrCat(dir, " is under the key ", peeked->spec.uri, ", not under ", spec.uri));
-  }
+  KEYHOLD_RETURN_IF_ERROR(CheckSameKey(dir, peeked->spec, spec));
   return keyring::KeyRing::Open(place, {peeked->identity, 0}, kms, kKmsBudget);
 }
 
@@ -61,6 +58,18 @@ StatusOr<kms::KeySpec> KeySpecFrom(const std::string& text) {
   if (!absl::StartsWith(text, "@")) return kms::ParseKeySpec(text);
   KEYHOLD_ASSIGN_OR_RETURN(const std::string content, ReadFile(text.substr(1)));
   return kms::ParseKeySpec(content);
+}
+
+StatusOr<std::unique_ptr<kms::KmsProvider>> ProviderFor(const kms::Environment& environment,
+                                                        const std::string& cluster) {
+  return kms::NewProvider(
+      {environment, "", cluster, SystemPosix(), SystemClock(), crypto::SystemRandom(), kms::SystemSleeper()});
+}
+
+Status CheckSameKey(const std::string& store, const kms::KeySpec& found, const kms::KeySpec& given) {
+  if (found.type == given.type && found.uri == given.uri) return OkStatus();
+  return Error(Cause::kFailedPrecondition,
+               absl::StrCat(store, " is under the key ", found.uri, ", not under ", given.uri));
 }
 
 StoreSession::StoreSession() : counter_(SystemClock()) {}
@@ -81,9 +90,7 @@ StatusOr<std::unique_ptr<StoreSession>> StoreSession::Open(const std::string& di
   std::unique_ptr<StoreSession> session(new StoreSession);
   KEYHOLD_RETURN_IF_ERROR(crypto::InitSecretMemory());
   KEYHOLD_ASSIGN_OR_RETURN(const kms::KeySpec spec, KeySpecFrom(key_spec));
-  KEYHOLD_ASSIGN_OR_RETURN(session->provider_,
-                           kms::NewProvider({environment, "", kMountCluster, SystemPosix(), SystemClock(),
-                                             crypto::SystemRandom(), kms::SystemSleeper()}));
+  KEYHOLD_ASSIGN_OR_RETURN(session->provider_, ProviderFor(environment, kMountCluster));
   KEYHOLD_ASSIGN_OR_RETURN(session->kms_, session->provider_->Open(spec));
   KEYHOLD_ASSIGN_OR_RETURN(session->dir_, OpenDir(dir, missing));
   const keyring::Place place{SystemPosix(), session->dir_, crypto::SystemRandom(), SystemClock()};

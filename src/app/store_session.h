@@ -17,6 +17,14 @@ enum class Missing { kMake, kRefuse };  // what to do where there is no store ye
 // `text` is a key spec, or @FILE with one.
 StatusOr<kms::KeySpec> KeySpecFrom(const std::string& text);
 
+// Makes KMS clients for the stores of `cluster`, with the credentials that `environment` names.
+StatusOr<std::unique_ptr<kms::KmsProvider>> ProviderFor(const kms::Environment& environment,
+                                                        const std::string& cluster);
+
+// kFailedPrecondition unless `given` is the key `found` in the key ring of `store`, which the message names
+// so.
+Status CheckSameKey(const std::string& store, const kms::KeySpec& found, const kms::KeySpec& given);
+
 class StoreSession {
  public:
   // Opens the key ring of the store in `dir` with `key_spec` (a key spec, or @FILE with one), or makes it in
