@@ -22,6 +22,14 @@ BIN = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].star
 PSQL = '/usr/lib/postgresql/15/bin/psql'  # what Debian has in PATH is a Perl script that finds this one
 
 
+def await_that(is_so, what, within=60, every=0.2):
+    deadline = time.monotonic() + within
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise AssertionError(f'not within {within} s: {what}')
+        time.sleep(every)
+
+
 class Host:
     """One directory of keyhold start, and the environment that its env.sh gives."""
 

@@ -11,21 +11,13 @@ import threading
 import time
 import unittest
 
-from harness import Cluster, Key, Writer, host, setUpModule, tearDownModule  # noqa: F401
+from harness import Cluster, Key, Writer, await_that, host, setUpModule, tearDownModule  # noqa: F401
 
 ROUNDS = int(os.environ.get('KEYHOLD_KILL_ROUNDS', '50'))
 OPENINGS = int(os.environ.get('KEYHOLD_KILL_OPENINGS', '8'))
 SEED = int(os.environ.get('KEYHOLD_KILL_SEED', time.time_ns() % 1_000_000))
 EVERYTHING = ('node', 'postgres', 'server', 'agent', 'localcloud', 'start')
 ONE = ('node', 'postgres', 'backend', 'server', 'agent')
-
-
-def await_that(is_so, what, within=30):
-    deadline = time.monotonic() + within
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError(f'not within {within} s: {what}')
-        time.sleep(0.05)
 
 
 class Kills(unittest.TestCase):
@@ -64,11 +56,11 @@ class Kills(unittest.TestCase):
         self.addCleanup(cluster.delete)
         dice = random.Random(SEED)
         for round_ in range(OPENINGS):
-            await_that(lambda: host.processes('postgres'), 'the node starts PostgreSQL')
+            await_that(lambda: host.processes('postgres'), 'the node starts PostgreSQL', within=30, every=0.05)
             pid = host.processes('node')[0]
             threading.Event().wait(dice.uniform(0, 0.5))
             os.kill(pid, signal.SIGKILL)
-            await_that(lambda: not os.path.exists(f'/proc/{pid}'), f'the node has ended (round {round_}, seed {SEED})')
+            await_that(lambda: not os.path.exists(f'/proc/{pid}'), f'the node has ended (round {round_}, seed {SEED})', within=30)
         cluster.await_sql(True, 60)
 
     def every_block_is_readable(self, cluster):

@@ -8,22 +8,12 @@ import json
 import os
 import pathlib
 import shutil
-import threading
-import time
 import unittest
 import urllib.request
 
-from harness import BIN, Cluster, Key, host, setUpModule, tearDownModule  # noqa: F401
+from harness import BIN, Cluster, Key, await_that, host, setUpModule, tearDownModule  # noqa: F401
 
 PEOPLE = ('maya', 'jonas', 'ines')
-
-
-def await_that(is_so, what, within=60):
-    deadline = time.monotonic() + within
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError(f'after {within} s not: {what}')
-        threading.Event().wait(0.2)
 
 
 class Recovery(unittest.TestCase):
