@@ -35,7 +35,9 @@ Status InitSecretMemory() {
   return result;
 }
 
-void Wipe(MutableBytes bytes) { explicit_bzero(bytes.data(), bytes.size()); }
+void Wipe(MutableBytes bytes) {
+  if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());  // an empty one may be null
+}
 
 SecretBytes::SecretBytes(size_t size) : size_(size) {
   if (size == 0) return;
