@@ -13,6 +13,7 @@ PARTS = {
     'gateway': "one PostgreSQL through the gateway, directly, and through pgbouncer",
     'sql': 'a Keyhold cluster beside the same PostgreSQL on a plain directory',
     'store': 'the mount beside a plain directory and other file systems',
+    'many': 'a store of a thousand, of a hundred thousand and of a million files: mount, look-ups, memory',
     'reencrypt': 'a cluster while its data goes over to a new data key, beside itself at rest',
     'cmek': 'time to lock, to return, to enable, to rotate',
     'idle': 'processor and memory of clusters that nobody uses, beside plain PostgreSQL',

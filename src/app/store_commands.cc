@@ -91,6 +91,7 @@ json ToJson(const keyring::Info& info) {
               {"data_keys", data_keys}};
   if (info.recovery) out["recovery_key_id"] = info.recovery->key_id;
   if (info.recovered_at) out["recovered_at"] = absl::FormatTime(*info.recovered_at, absl::UTCTimeZone());
+  if (info.accepted_at) out["accepted_at"] = absl::FormatTime(*info.accepted_at, absl::UTCTimeZone());
   return out;
 }
 
@@ -121,6 +122,10 @@ void Print(const StoreCommandOptions& options, const keyring::Info& info) {
   if (info.recovered_at) {
     std::printf("recovered  at %s, without its KMS\n",
                 absl::FormatTime(*info.recovered_at, absl::UTCTimeZone()).c_str());
+  }
+  if (info.accepted_at) {
+    std::printf("accepted   at %s, as it was put back\n",
+                absl::FormatTime(*info.accepted_at, absl::UTCTimeZone()).c_str());
   }
   for (const keyring::DataKeyRecord& record : info.data_keys) {
     std::printf("data key   %u, %s\n", record.id, StateOf(record.state));

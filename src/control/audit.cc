@@ -60,4 +60,16 @@ void AuditRefusal(Core& core, const Caller& caller, const std::string& action, c
   (void)audit.Outcome(status);
 }
 
+AuditEvent EventOfNode(Core& core, const Cluster& cluster, const std::string& action, const json& payload) {
+  AuditEvent event;
+  event.id = crypto::NewUuid(core.random);
+  event.created_at = core.clock.Now();
+  event.action = "AUDIT_LOG_ACTION_" + action;
+  event.source = "AUDIT_LOG_SOURCE_INTERNAL";
+  event.cluster_id = cluster.id;
+  event.cluster_name = cluster.name;
+  event.payload = payload.dump();
+  return event;
+}
+
 }  // namespace keyhold::control

@@ -48,4 +48,8 @@ class Audit {
 void AuditRefusal(Core& core, const Caller& caller, const std::string& action, const std::string& cluster_id,
                   const Status& status);
 
+// What a node told of its store, without anybody's request.
+AuditEvent EventOfNode(Core& core, const Cluster& cluster, const std::string& action,
+                       const nlohmann::json& payload);
+
 }  // namespace keyhold::control

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "control/audit.h"
 #include "control/recovery.h"
 #include "control/state.h"
 #include "crypto/hash.h"
@@ -32,6 +33,19 @@ bool SaysTheSame(const wire::NodeStatus& before, const wire::NodeStatus& now) {
   then.version = before.version;
   then.last_probe_at = before.last_probe_at;
   return wire::ToJson(then) == wire::ToJson(before);
+}
+
+// A store that was put back from a copy, and accepted on its host since: `kept` is what its node says now.
+void NoteAccepted(Tables& tables, Core& core, const Node& before, const wire::NodeStatus& kept) {
+  if (kept.accepted_at.empty() || kept.accepted_at == before.status.accepted_at) return;
+  const json payload = {{"restored_store_accepted",
+                         {{"at", kept.accepted_at},
+                          {"region", before.region},
+                          {"node_id", before.id},
+                          {"key_ring_epoch", kept.key_ring_epoch},
+                          {"store_generation", kept.store_generation}}}};
+  const auto view = tables.clusters.Get(before.cluster_id);
+  tables.audit.Append(EventOfNode(core, view->cluster, "RESTORE_CLUSTER", payload));
 }
 
 // What a report makes of a cluster that never served yet; one whose creation failed may still come up.
@@ -125,6 +139,7 @@ Status Fleet::PutStatus(const std::string& node_id, const wire::NodeStatus& stat
     kept.key_ring_epoch = std::max(kept.key_ring_epoch, node->status.key_ring_epoch);
     kept.store_generation = std::max(kept.store_generation, node->status.store_generation);
     NoteRecovery(tables, core_, *node, kept);
+    NoteAccepted(tables, core_, *node, kept);
     tables.nodes.SetStatus(node_id, kept, now);
     FinishCreation(tables, node->cluster_id, now);
     news = !node->reported || !SaysTheSame(node->status, kept);

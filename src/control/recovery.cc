@@ -39,23 +39,14 @@ std::string UsedAt(const wire::NodeStatus& status) {
   return status.recovery ? status.recovery->used_at : std::string();
 }
 
-AuditEvent UseEvent(Core& core, const Cluster& cluster, const Node& node, const wire::NodeStatus& status) {
+json UseOf(const Node& node, const wire::NodeStatus& status) {
   const std::string key = status.keys.empty() ? "" : status.keys.front().spec.uri;
-  AuditEvent event;
-  event.id = crypto::NewUuid(core.random);
-  event.created_at = core.clock.Now();
-  event.action = "AUDIT_LOG_ACTION_UPDATE_CMEK";
-  event.source = "AUDIT_LOG_SOURCE_INTERNAL";
-  event.cluster_id = cluster.id;
-  event.cluster_name = cluster.name;
-  event.payload = json{{"recovery_used",
-                        {{"at", UsedAt(status)},
-                         {"recovery_key_id", status.recovery->key_id},
-                         {"region", node.region},
-                         {"node_id", node.id},
-                         {"key_uri", key}}}}
-                      .dump();
-  return event;
+  return {{"recovery_used",
+           {{"at", UsedAt(status)},
+            {"recovery_key_id", status.recovery->key_id},
+            {"region", node.region},
+            {"node_id", node.id},
+            {"key_uri", key}}}};
 }
 
 }  // namespace
@@ -97,7 +88,7 @@ std::vector<RegionRecovery> RecoveryOf(const ClusterView& view) {
 void NoteRecovery(Tables& tables, Core& core, const Node& before, const wire::NodeStatus& status) {
   if (UsedAt(status).empty() || UsedAt(status) == UsedAt(before.status)) return;
   const auto view = tables.clusters.Get(before.cluster_id);
-  tables.audit.Append(UseEvent(core, view->cluster, before, status));
+  tables.audit.Append(EventOfNode(core, view->cluster, "UPDATE_CMEK", UseOf(before, status)));
   for (Region region : view->regions) {
     const bool enabled = !status.keys.empty() && status.keys.front().status == "ENABLED";
     if (region.name != before.region || !enabled) continue;

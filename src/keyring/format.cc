@@ -124,6 +124,7 @@ DataKeyEntry ReadDataKey(Reader& in, uint32_t version) {
 }
 
 uint32_t VersionOf(const Contents& contents) {
+  if (contents.accepted_at != absl::InfinitePast()) return kAcceptedVersion;
   if (contents.recovery || contents.recovered_at != absl::InfinitePast()) return kRecoveryVersion;
   const auto is_told = [](const KeyEntry& key) { return !key.version.empty(); };
   if (std::any_of(contents.keys.begin(), contents.keys.end(), is_told)) return kKeyVersionsVersion;
@@ -159,6 +160,16 @@ Proof ReadProof(Reader& in) {
   return proof;
 }
 
+// 0 for InfinitePast.
+void WriteTimeIfAny(Writer& out, absl::Time time) {
+  out.Number(time == absl::InfinitePast() ? int64_t{0} : absl::ToUnixMicros(time));
+}
+
+absl::Time ReadTimeIfAny(Reader& in) {
+  const auto micros = in.Number<int64_t>();
+  return micros == 0 ? absl::InfinitePast() : absl::FromUnixMicros(micros);
+}
+
 void WriteRecovery(Writer& out, const Contents& contents) {
   out.Number(static_cast<uint8_t>(contents.recovery ? 1 : 0));
   if (contents.recovery) {
@@ -166,17 +177,14 @@ void WriteRecovery(Writer& out, const Contents& contents) {
     out.Time(contents.recovery->created_at);
     out.Text(contents.recovery->sealed);
   }
-  const bool used = contents.recovered_at != absl::InfinitePast();
-  out.Number(used ? absl::ToUnixMicros(contents.recovered_at) : int64_t{0});
+  WriteTimeIfAny(out, contents.recovered_at);
 }
 
 Status ReadRecovery(Reader& in, Contents& contents) {
   const auto kind = in.Number<uint8_t>();
   if (kind > 1) return Newer("it has a kind of recovery key that is unknown here");
   if (kind == 1) contents.recovery = RecoveryEntry{in.Text(), in.Time(), in.Text()};
-  if (const auto micros = in.Number<int64_t>(); micros != 0) {
-    contents.recovered_at = absl::FromUnixMicros(micros);
-  }
+  contents.recovered_at = ReadTimeIfAny(in);
   return OkStatus();
 }
 
@@ -251,8 +259,8 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
   Reader in(body);
   in.Raw(kMagic.size());
   const auto version = in.Number<uint32_t>();
-  if (version < kFirstVersion || version > kRecoveryVersion) {
-    return Newer(absl::StrCat("its format is version ", version, ", this program knows ", kRecoveryVersion));
+  if (version < kFirstVersion || version > kLastVersion) {
+    return Newer(absl::StrCat("its format is version ", version, ", this program knows ", kLastVersion));
   }
   if ((in.Number<uint32_t>() & ~kKnownFlags) != 0) return Newer("it has flags that are unknown here");
   if (in.Number<uint32_t>() != file_size) return Corrupt("its size is not the one that it tells");
@@ -270,6 +278,7 @@ StatusOr<Contents> ReadContents(std::string_view body, size_t file_size) {
     for (size_t i = 0; i < proofs && !in.bad(); ++i) contents.proofs.push_back(ReadProof(in));
   }
   if (version >= kRecoveryVersion) KEYHOLD_RETURN_IF_ERROR(ReadRecovery(in, contents));
+  if (version >= kAcceptedVersion) contents.accepted_at = ReadTimeIfAny(in);
   if (!in.done()) return Corrupt("its fields do not fill it");
   if (version != VersionOf(contents)) return Corrupt("it has nothing of what its version is for");
   if (!CheckIdentity(contents.identity).ok()) return Corrupt("its cluster, region or store id");
@@ -291,6 +300,7 @@ std::string EncodeBody(const Contents& contents) {
   if (version >= kProofsVersion) rest.Number(static_cast<uint16_t>(contents.proofs.size()));
   for (const Proof& proof : contents.proofs) WriteProof(rest, proof);
   if (version >= kRecoveryVersion) WriteRecovery(rest, contents);
+  if (version >= kAcceptedVersion) WriteTimeIfAny(rest, contents.accepted_at);
   Writer out;
   out.Raw(kMagic);
   out.Number(version);

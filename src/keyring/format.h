@@ -1,4 +1,4 @@
-// The key ring file, versions 1 to 5: docs/formats/keyring.md has the layout, widths and a worked example.
+// The key ring file, versions 1 to 6: docs/formats/keyring.md has the layout, widths and a worked example.
 //
 // A fixed binary form with lengths rather than JSON: every field has one encoding, so the whole can be
 // authenticated as it stands, and a reader needs bounds checks and nothing else. Little endian. Numbers are
@@ -25,6 +25,8 @@ inline constexpr uint32_t kSealsVersion = 3;   // with counts of seals, and proo
 inline constexpr uint32_t kKeyVersionsVersion =
     4;  // with versions of CMEK keys, and the rest where there is any
 inline constexpr uint32_t kRecoveryVersion = 5;  // with a recovery key, or the time when one was used
+inline constexpr uint32_t kAcceptedVersion = 6;  // with the time when the store was accepted, and recovery
+inline constexpr uint32_t kLastVersion = kAcceptedVersion;
 inline constexpr uint32_t kKnownFlags = 0;
 
 inline constexpr size_t kMaxFileSize = 1 << 20;
@@ -77,6 +79,7 @@ struct Contents {
   std::vector<Proof> proofs;            // by target
   std::optional<RecoveryEntry> recovery;
   absl::Time recovered_at = absl::InfinitePast();  // when a recovery key was used last; InfinitePast: never
+  absl::Time accepted_at = absl::InfinitePast();   // when the store was last, as it was put back; likewise
 };
 
 // All of the file that is authenticated: everything before the checksum.

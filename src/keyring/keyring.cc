@@ -462,6 +462,7 @@ Status KeyRing::Probe(kms::Kms& kms, absl::Duration budget) const {
 Status KeyRing::AcceptRestored(uint64_t above) {
   return impl_->Update([&](State& state) {
     state.contents.epoch = std::max(state.contents.epoch, above);
+    state.contents.accepted_at = NowOf(impl_->place());
     return AddFreshDataKey(state, impl_->place());
   });
 }
@@ -519,8 +520,9 @@ StatusOr<std::vector<DataKeyId>> KeyRing::DestroyProven(const Proof& proof) {
 Info KeyRing::GetInfo() const {
   const StatePtr state = impl_->Current();
   const Contents& contents = state->contents;
-  Info info{contents.identity, contents.epoch, {}, {}, contents.proofs, RecoveryOf(contents), {}};
+  Info info{contents.identity, contents.epoch, {}, {}, contents.proofs, RecoveryOf(contents), {}, {}};
   if (contents.recovered_at != absl::InfinitePast()) info.recovered_at = contents.recovered_at;
+  if (contents.accepted_at != absl::InfinitePast()) info.accepted_at = contents.accepted_at;
   // A copy of the ring from a key's time opens every data key that was there before the next key's first.
   DataKeyId end = contents.next_data_key;
   for (const KeyEntry& key : contents.keys) {

@@ -103,6 +103,7 @@ struct Info {
   std::vector<Proof> proofs;             // oldest first
   std::optional<RecoveryRecord> recovery;
   std::optional<absl::Time> recovered_at;  // when a recovery key opened the store last
+  std::optional<absl::Time> accepted_at;   // when it was put back and accepted last: AcceptRestored()
 };
 
 // Safe to use from any thread; Active, Find and GetInfo never wait for the KMS or the disk, KeyToSeal only
@@ -147,8 +148,8 @@ class KeyRing final : public DataKeySource {
   StatusOr<DataKeyId> AddDataKey();
 
   // For a ring that was put back from a copy, and is to be the latest from now on: an epoch above `above`,
-  // and a new active data key, for what the later ring has sealed under this one's is not known. One atomic
-  // replace.
+  // a new active data key, for what the later ring has sealed under this one's is not known, and the time of
+  // it. One atomic replace.
   Status AcceptRestored(uint64_t above);
 
   // Forgets a retired key for good: blocks still under it can never be read again. kFailedPrecondition for

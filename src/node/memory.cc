@@ -68,6 +68,7 @@ StatusOr<Memory> ReadMemory(const std::string& dir) {
     memory.keys = std::move(status->keys);
     memory.reencryption = std::move(status->reencryption);
     memory.recovery = std::move(status->recovery);
+    memory.accepted_at = parsed.value("accepted_at", "");
     memory.doomed_key = parsed.value("doomed_key", "");
     if (!memory.doomed_key.empty())
       memory.doomed_at = absl::FromUnixSeconds(parsed.value("doomed_at", int64_t{0}));
@@ -83,10 +84,15 @@ Status WriteMemory(const std::string& dir, const Memory& memory) {
   status.reencryption = memory.reencryption;
   status.recovery = memory.recovery;
   const json as_status = wire::ToJson(status);
-  json text = {{"key_ring_epoch", memory.key_ring_epoch},      {"store_generation", memory.store_generation},
-               {"cmek_generation", memory.cmek_generation},    {"cmek_status", memory.cmek_status},
-               {"cmek_failure", memory.cmek_failure},          {"keys", as_status.at("keys")},
-               {"reencryption", as_status.at("reencryption")}, {"recovery", as_status.at("recovery")}};
+  json text = {{"key_ring_epoch", memory.key_ring_epoch},
+               {"store_generation", memory.store_generation},
+               {"cmek_generation", memory.cmek_generation},
+               {"cmek_status", memory.cmek_status},
+               {"cmek_failure", memory.cmek_failure},
+               {"keys", as_status.at("keys")},
+               {"reencryption", as_status.at("reencryption")},
+               {"recovery", as_status.at("recovery")},
+               {"accepted_at", memory.accepted_at}};
   if (!memory.doomed_key.empty()) {
     text["doomed_key"] = memory.doomed_key;
     text["doomed_at"] = absl::ToUnixSeconds(memory.doomed_at);

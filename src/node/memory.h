@@ -19,6 +19,7 @@ struct Memory {
   std::vector<wire::KeyInfo> keys;
   std::optional<wire::Reencryption> reencryption;  // as last seen
   std::optional<wire::Recovery> recovery;          // of the key ring, likewise
+  std::string accepted_at;                         // of the key ring: wire::NodeStatus
   // The key in force that was seen to wait for its deletion, and when that ends; empty, InfiniteFuture: none.
   std::string doomed_key;
   absl::Time doomed_at = absl::InfiniteFuture();

@@ -13,15 +13,13 @@
 #include <thread>
 
 #include "gateway/gateway.h"
-#include "node/background.h"
 #include "node/certificate.h"
 #include "node/control_socket.h"
-#include "node/door.h"
+#include "node/following.h"
 #include "node/key_check.h"
 #include "node/key_watch.h"
 #include "node/machine.h"
-#include "node/memory.h"
-#include "node/opened.h"
+#include "node/remembered.h"
 #include "node/reopening.h"
 #include "node/ring_file.h"
 #include "node/status_board.h"
@@ -34,13 +32,6 @@ constexpr absl::Duration kCheckBudget = absl::Seconds(15);
 constexpr int kEngineRestarts = 5;  // within kEngineWindow
 constexpr absl::Duration kEngineWindow = absl::Minutes(1);
 constexpr absl::Duration kCertificateCheck = absl::Hours(1);
-constexpr absl::Duration kFirstUsersRetry = absl::Milliseconds(500);
-constexpr absl::Duration kLongestUsersRetry = absl::Seconds(30);
-constexpr absl::Duration kRecoveryRetry = absl::Seconds(30);
-constexpr absl::Duration kKeyRetry = absl::Seconds(2);
-constexpr absl::Duration kKeyRetriesFor = absl::Minutes(1);
-constexpr absl::Duration kGenerationEvery = absl::Minutes(10);
-constexpr absl::Duration kReencryptionBusy = absl::Seconds(1);
 constexpr absl::Duration kLogAgain = absl::Minutes(1);
 constexpr absl::Duration kUsableAgain = absl::Seconds(10);  // so often it is news that the key still is
 
@@ -64,11 +55,7 @@ class Running final : public Node {
   ~Running() override {
     Stop();
     if (worker_.joinable()) worker_.join();
-    users_.reset();
-    key_.reset();
-    recovery_.reset();
-    generation_.reset();
-    reencryption_.reset();
+    following_.reset();
     board_.EndWaits();
     control_.reset();
   }
@@ -92,18 +79,6 @@ class Running final : public Node {
   Status StartControl();
   Status TakeDesired(const wire::DesiredNode& desired);
   StatusOr<wire::CheckReport> Check(const wire::KeySpec& wanted, const std::string& wanted_region);
-
-  // Of threads of their own: what waits for others, and must not hold up a probe.
-  absl::Duration FollowUsers();
-  absl::Duration UsersFailed(const Status& status);
-  absl::Duration FollowKey();
-  absl::Duration FollowRecovery();
-  absl::Duration MakeGeneration();
-  absl::Duration FollowReencryption();
-  void ShowReencryption(const std::optional<wire::Reencryption>& now);
-  bool TriesAgain(const Status& status);
-  void KeyChanged(const keyring::Info& info, const wire::DesiredCmek& wanted, bool enables,
-                  const Status& status);
 
   // The worker's; no lock is held while an action is carried out.
   void Run();
@@ -132,12 +107,6 @@ class Running final : public Node {
   ProbeTiming Timing();
 
   // Of any thread.
-  void Keep(const std::function<void(Memory&)>& change);
-  void Remember(const keyring::Info& info, const std::function<void(Memory&)>& change);
-  Memory MemoryNow() {
-    const std::lock_guard lock(memory_mutex_);
-    return memory_;
-  }
   wire::DesiredNode Desired() {
     const std::lock_guard lock(mutex_);
     return desired_;
@@ -150,13 +119,10 @@ class Running final : public Node {
   const NodeOptions options_;
   const NodeParts parts_;
   StatusBoard board_;
+  std::unique_ptr<Remembered> memory_;
   std::unique_ptr<Door> door_;
   std::unique_ptr<ControlSocket> control_;
-  std::unique_ptr<Background> users_;
-  std::unique_ptr<Background> key_;
-  std::unique_ptr<Background> recovery_;
-  std::unique_ptr<Background> generation_;
-  std::unique_ptr<Background> reencryption_;
+  std::unique_ptr<Following> following_;
   std::thread worker_;
 
   // The worker's own.
@@ -174,13 +140,6 @@ class Running final : public Node {
   absl::Time logged_silence_ = absl::InfinitePast();
   absl::Time told_usable_ = absl::InfinitePast();
 
-  // Of the threads that follow.
-  absl::Duration users_retry_ = kFirstUsersRetry;
-  absl::Time key_retried_since_ = absl::InfiniteFuture();
-
-  std::mutex memory_mutex_;
-  Memory memory_;  // guarded by memory_mutex_
-
   std::mutex mutex_;
   std::condition_variable wake_;    // the worker waits here
   wire::DesiredNode desired_;       // guarded by mutex_, as all below
@@ -193,26 +152,12 @@ class Running final : public Node {
 
 Status Running::Start() {
   KEYHOLD_ASSIGN_OR_RETURN(desired_, ReadDesired(options_.dir));
-  KEYHOLD_ASSIGN_OR_RETURN(memory_, ReadMemory(options_.dir));
-  board_.Change([&](wire::NodeStatus& status) {
-    status.node_id = desired_.node_id;
-    status.cmek_generation = memory_.cmek_generation;
-    status.cmek_status = memory_.cmek_status;
-    status.failure = memory_.cmek_failure;
-    status.keys = memory_.keys;
-    status.reencryption = memory_.reencryption;
-    status.recovery = memory_.recovery;
-    status.key_ring_epoch = memory_.key_ring_epoch;
-    status.store_generation = memory_.store_generation;
-  });
-  board_.Tell(WarningOf::kRecoveryUsed, RecoveryTrouble(memory_.recovery));
+  board_.Change([&](wire::NodeStatus& status) { status.node_id = desired_.node_id; });
+  KEYHOLD_ASSIGN_OR_RETURN(memory_, Remembered::Load(options_.dir, board_));
   KEYHOLD_RETURN_IF_ERROR(StartGateway());
   KEYHOLD_RETURN_IF_ERROR(StartControl());
-  users_ = std::make_unique<Background>([this] { return FollowUsers(); });
-  key_ = std::make_unique<Background>([this] { return FollowKey(); });
-  recovery_ = std::make_unique<Background>([this] { return FollowRecovery(); });
-  generation_ = std::make_unique<Background>([this] { return MakeGeneration(); });
-  reencryption_ = std::make_unique<Background>([this] { return FollowReencryption(); });
+  following_ = std::make_unique<Following>(Following::Parts{
+      parts_.clock, board_, *memory_, *door_, [this] { return Desired(); }, [this] { return OpenedNow(); }});
   worker_ = std::thread([this] { Run(); });
   return OkStatus();
 }
@@ -392,7 +337,7 @@ void Running::TryAgainLater() {
 // for its deletion tells them apart.
 void Running::KnowDoom() {
   const Cause cause = CauseOf(trouble_);
-  const Memory memory = MemoryNow();
+  const Memory memory = memory_->Now();
   const auto key = std::find_if(memory.keys.begin(), memory.keys.end(),
                                 [](const wire::KeyInfo& info) { return info.status == "ENABLED"; });
   if (key == memory.keys.end()) return;
@@ -400,7 +345,7 @@ void Running::KnowDoom() {
   if (cause == Cause::kKmsPendingDeletion) {
     const absl::Time at = doomed ? memory.doomed_at : DeletionOf(parts_.kms, key->spec);
     if (at == absl::InfiniteFuture()) return;
-    if (!doomed) Keep([&](Memory& m) { m.doomed_key = key->spec.uri, m.doomed_at = at; });
+    if (!doomed) memory_->Keep([&](Memory& m) { m.doomed_key = key->spec.uri, m.doomed_at = at; });
     trouble_ = Error(cause, std::string(trouble_.message()) + "; the deletion is due at " + Stamp(at));
   } else if (doomed && (cause == Cause::kKmsDenied || cause == Cause::kKmsKeyNotFound)) {
     if (parts_.clock.Now() < memory.doomed_at) return;
@@ -410,7 +355,7 @@ void Running::KnowDoom() {
             " and is refused since (" + std::string(CauseName(cause)) +
             "): it is destroyed, and the data cannot be recovered by anyone; nothing of it was deleted here");
   } else if (doomed && IsRevocation(cause)) {
-    Keep([](Memory& m) { m.doomed_key.clear(), m.doomed_at = absl::InfiniteFuture(); });
+    memory_->Keep([](Memory& m) { m.doomed_key.clear(), m.doomed_at = absl::InfiniteFuture(); });
   }
 }
 
@@ -429,7 +374,7 @@ void Running::TakeIn(std::shared_ptr<Opened> opened) {
   // Nodes that were opened together spread over the interval at once.
   ProbeIn(Timing().interval * Share(parts_.random));
   if (const auto info = opened_->GetInfo(); info.ok()) {
-    Remember(*info, [&](Memory& memory) {
+    memory_->KeepRing(*info, [&](Memory& memory) {
       memory.store_generation = std::max(memory.store_generation, opened_->generation());
       memory.doomed_key.clear();
       memory.doomed_at = absl::InfiniteFuture();
@@ -443,16 +388,12 @@ void Running::TakeIn(std::shared_ptr<Opened> opened) {
                 true);
   }
   door_->EngineUp();
-  users_->Wake();
-  key_->Wake();
-  recovery_->Wake();
-  generation_->Wake();
-  reencryption_->Wake();
+  following_->StoreIsOpen();
 }
 
 void Running::KeyIsUsable() {
   const absl::Time now = parts_.clock.Now();
-  const std::string failure = MemoryNow().cmek_failure;
+  const std::string failure = memory_->Now().cmek_failure;
   board_.Unwarn(WarningOf::kKey);
   const wire::NodeStatus told = board_.Now();
   const auto change = [&](wire::NodeStatus& status) {
@@ -510,7 +451,7 @@ void Running::Tell(Event because) {
     why.since = told->since;
   }
   door_->Shut(revoked ? Cause::kKmsDenied : CauseOf(trouble_), why.message, true);
-  const std::string failure = because == Event::kBroken ? why.message : MemoryNow().cmek_failure;
+  const std::string failure = because == Event::kBroken ? why.message : memory_->Now().cmek_failure;
   board_.Unwarn(WarningOf::kKey);
   board_.Unwarn(WarningOf::kUsers);
   board_.Change([&](wire::NodeStatus& status) {
@@ -531,11 +472,11 @@ std::optional<Event> Running::Close(Event because) {
       const std::lock_guard lock(mutex_);
       opened_.reset();
     }
-    Keep([&](Memory& memory) {
+    memory_->Keep([&](Memory& memory) {
       memory.store_generation = std::max(memory.store_generation, opened->generation());
       memory.reencryption = AsLeft(board_.Now().reencryption);
     });
-    ShowReencryption(MemoryNow().reencryption);
+    following_->TellReencryption(memory_->Now().reencryption);
     if (because == Event::kKeyLost || because == Event::kBroken) LookAgain(because);
   }
   key_watch_.Reset();
@@ -566,7 +507,7 @@ std::optional<Event> Running::RestartEngine() {
   spdlog::warn("node: PostgreSQL ended by itself; starting it again");
   if (trouble_ = opened_->RestartEngine(); !trouble_.ok()) return Event::kBroken;
   door_->EngineUp();
-  users_->Wake();
+  following_->EngineIsNew();
   return std::nullopt;
 }
 
@@ -579,22 +520,16 @@ void Running::Follow() {
     spdlog::error("node: {}", std::string(status.message()));
   }
   followed_ = desired.generation;
-  if (opened_ != nullptr) {
-    users_->Wake();
-    key_->Wake();
-    recovery_->Wake();
-    reencryption_->Wake();
-    return;
-  }
+  if (opened_ != nullptr) return following_->DesiredIsNew();
   if (!desired.revoked) revoke_told_ = false;
   board_.Change([&](wire::NodeStatus& status) { status.observed_generation = desired.generation; });
   // A closed node looks at its key at once when it is told of a new one.
-  const bool news = desired.cmek.has_value() && desired.cmek->generation > MemoryNow().cmek_generation;
+  const bool news = desired.cmek.has_value() && desired.cmek->generation > memory_->Now().cmek_generation;
   if (news && !desired.revoked) ProbeIn(absl::ZeroDuration());
 }
 
 Past Running::PastNow() {
-  const Memory memory = MemoryNow();
+  const Memory memory = memory_->Now();
   const wire::DesiredNode desired = Desired();
   return {std::max(memory.key_ring_epoch, desired.min_key_ring_epoch),
           std::max(memory.store_generation, desired.min_store_generation)};
@@ -602,7 +537,7 @@ Past Running::PastNow() {
 
 // The server knows of a later past than what was opened while it could not be asked.
 void Running::CheckPast(const wire::DesiredNode& desired) {
-  const Memory memory = MemoryNow();
+  const Memory memory = memory_->Now();
   outdated_ = opened_ != nullptr && (desired.min_key_ring_epoch > memory.key_ring_epoch ||
                                      desired.min_store_generation > memory.store_generation);
   if (!outdated_) return;
@@ -622,171 +557,6 @@ void Running::RenewCertificate() {
   spdlog::info("node: the gateway's certificate was renewed");
   certificate_ = *certificate;
   board_.Change([&](wire::NodeStatus& now) { now.ca_pem = certificate_.ca_pem; });
-}
-
-absl::Duration Running::FollowUsers() {
-  const wire::DesiredNode desired = Desired();
-  const std::shared_ptr<Opened> opened = OpenedNow();
-  if (opened == nullptr) return absl::InfiniteDuration();
-  const Status status = opened->ApplyUsers(desired.sql_users);
-  if (opened->closing()) return absl::InfiniteDuration();  // asked again when it is open again
-  if (!status.ok() && IsTransient(CauseOf(status))) return UsersFailed(status);
-  users_retry_ = kFirstUsersRetry;
-  if (status.ok()) {
-    board_.Unwarn(WarningOf::kUsers);
-  } else {
-    UsersFailed(status);  // trying again mends nothing: the users are as they were
-  }
-  door_->UsersKnown();
-  board_.Change([&](wire::NodeStatus& now) {
-    now.observed_generation = std::max(now.observed_generation, desired.generation);
-  });
-  return absl::InfiniteDuration();
-}
-
-absl::Duration Running::UsersFailed(const Status& status) {
-  const Status told = Annotate(status, "the SQL users are not up to date");
-  spdlog::warn("node: {}", std::string(told.message()));
-  const auto before = board_.Now().warning;
-  wire::Trouble trouble = TroubleOf(told, parts_.clock.Now());
-  if (before && before->message == trouble.message) trouble.since = before->since;
-  board_.Warn(WarningOf::kUsers, {trouble, ""});
-  return std::exchange(users_retry_, std::min(2 * users_retry_, kLongestUsersRetry));
-}
-
-absl::Duration Running::MakeGeneration() {
-  const std::shared_ptr<Opened> opened = OpenedNow();
-  if (opened == nullptr) return absl::InfiniteDuration();
-  opened->NextGeneration();
-  const auto info = opened->GetInfo();
-  Keep([&](Memory& memory) {
-    memory.store_generation = std::max(memory.store_generation, opened->generation());
-    if (info.ok()) memory.key_ring_epoch = std::max(memory.key_ring_epoch, info->epoch);
-  });
-  reencryption_->Wake();  // the data key may have sealed what it may, and be replaced
-  return kGenerationEvery;
-}
-
-absl::Duration Running::FollowReencryption() {
-  const std::shared_ptr<Opened> opened = OpenedNow();
-  if (opened == nullptr) return absl::InfiniteDuration();
-  const auto step = opened->Reencrypt(absl::Seconds(Desired().data_key_max_age_s));
-  if (!step.has_value()) return opened->closing() ? absl::InfiniteDuration() : kReencryptionBusy;
-  const auto info = opened->GetInfo();
-  if (step->ring_changed && info.ok()) Remember(*info, [](Memory&) {});
-  if (!opened->closing()) ShowReencryption(step->now);
-  if (opened->closing()) ShowReencryption(AsLeft(step->now));  // Close() may have been told before
-  return step->again;
-}
-
-void Running::ShowReencryption(const std::optional<wire::Reencryption>& now) {
-  if (board_.Now().reencryption == now) return;
-  if (now.has_value() && !now->failure.empty()) {
-    const Status told = Error(Cause::kInternal, "re-encryption does not go on: " + now->failure);
-    board_.Warn(WarningOf::kReencryption, {TroubleOf(told, parts_.clock.Now()), ""});
-  } else {
-    board_.Unwarn(WarningOf::kReencryption);
-  }
-  board_.Change([&](wire::NodeStatus& status) { status.reencryption = now; });
-}
-
-// Enable and rotate: the old key stays in force unless the new one is proved and written down.
-absl::Duration Running::FollowKey() {
-  const wire::DesiredNode desired = Desired();
-  const std::shared_ptr<Opened> opened = OpenedNow();
-  const bool wanted = desired.cmek.has_value() && desired.cmek->generation > MemoryNow().cmek_generation;
-  if (opened == nullptr || !wanted || desired.revoked) return absl::InfiniteDuration();
-  const auto info = opened->GetInfo();
-  if (!info.ok()) return absl::InfiniteDuration();
-  const bool enables = info->keys.front().spec.type == kms::KeyType::kNullKms;
-  board_.Change([&](wire::NodeStatus& status) { status.cmek_status = enables ? "ENABLING" : "ROTATING"; });
-  const wire::KeySpec& key = desired.cmek->key_spec;
-  const auto spec = kms::MakeKeySpec(key.type, key.uri, key.auth_principal);
-  const Status status = spec.ok() ? opened->UseKey(*spec, desired.region) : spec.status();
-  const auto after = opened->GetInfo();
-  if (!after.ok() || (!status.ok() && opened->closing())) return absl::InfiniteDuration();
-  if (TriesAgain(status)) return kKeyRetry;
-  KeyChanged(*after, *desired.cmek, enables, status);
-  reencryption_->Wake();
-  return absl::InfiniteDuration();
-}
-
-absl::Duration Running::FollowRecovery() {
-  const wire::DesiredNode desired = Desired();
-  const std::shared_ptr<Opened> opened = OpenedNow();
-  if (opened == nullptr) return absl::InfiniteDuration();
-  const Status status = opened->UseRecoveryKey(desired.recovery_public_key);
-  const auto info = opened->GetInfo();
-  if (opened->closing() || !info.ok()) return absl::InfiniteDuration();
-  if (RecoveryOf(*info) != MemoryNow().recovery) Remember(*info, [](Memory&) {});
-  std::optional<wire::Trouble> trouble;
-  if (!status.ok()) {
-    trouble = TroubleOf(Annotate(status, "the recovery key is not as it should be"), parts_.clock.Now());
-    spdlog::warn("node: {}", trouble->message);
-  }
-  board_.Tell(WarningOf::kRecoveryKey, trouble);
-  return status.ok() ? absl::InfiniteDuration() : kRecoveryRetry;
-}
-
-// The server has had the key checked a moment ago: what does not answer now may do so in the next one.
-bool Running::TriesAgain(const Status& status) {
-  const absl::Time now = parts_.clock.Now();
-  if (status.ok() || !IsTransient(CauseOf(status))) {
-    key_retried_since_ = absl::InfiniteFuture();
-    return false;
-  }
-  key_retried_since_ = std::min(key_retried_since_, now);
-  if (now - key_retried_since_ < kKeyRetriesFor) return true;
-  key_retried_since_ = absl::InfiniteFuture();
-  return false;
-}
-
-void Running::KeyChanged(const keyring::Info& info, const wire::DesiredCmek& wanted, bool enables,
-                         const Status& status) {
-  Remember(info, [&](Memory& memory) {
-    memory.cmek_generation = wanted.generation;
-    memory.cmek_failure = status.ok() ? "" : std::string(status.message());
-    memory.cmek_status = status.ok() ? "ENABLED" : enables ? "ENABLE_FAILED" : "ROTATE_FAILED";
-    if (status.ok()) return;
-    spdlog::error("node: {}: {}", memory.cmek_status, memory.cmek_failure);
-    const std::string now = Stamp(parts_.clock.Now());
-    memory.keys.insert(memory.keys.begin(),
-                       {wanted.key_spec, memory.cmek_status, memory.cmek_failure, now, now, false, {}});
-  });
-}
-
-// Changes what must not be forgotten, on the disk and in the status.
-void Running::Keep(const std::function<void(Memory&)>& change) {
-  const std::lock_guard lock(memory_mutex_);
-  change(memory_);
-  if (const Status written = WriteMemory(options_.dir, memory_); !written.ok()) {
-    spdlog::error("node: {}", std::string(written.message()));
-  }
-  board_.Tell(WarningOf::kRecoveryUsed, RecoveryTrouble(memory_.recovery));
-  board_.Change([&](wire::NodeStatus& status) {
-    status.keys = memory_.keys;
-    status.recovery = memory_.recovery;
-    status.key_ring_epoch = memory_.key_ring_epoch;
-    status.store_generation = memory_.store_generation;
-    status.cmek_generation = memory_.cmek_generation;
-  });
-}
-
-// What the key ring says now, kept for when it is closed.
-void Running::Remember(const keyring::Info& info, const std::function<void(Memory&)>& change) {
-  Keep([&](Memory& memory) {
-    memory.key_ring_epoch = std::max(memory.key_ring_epoch, info.epoch);
-    memory.keys = KeysOf(info);
-    memory.reencryption = ReencryptionOf(info);
-    memory.recovery = RecoveryOf(info);
-    if (memory.cmek_failure.empty()) memory.cmek_status = memory.keys.empty() ? "DISABLED" : "ENABLED";
-    change(memory);
-  });
-  const Memory memory = MemoryNow();
-  board_.Change([&](wire::NodeStatus& status) {
-    status.cmek_status = memory.cmek_status;
-    status.failure = memory.cmek_failure;
-  });
 }
 
 }  // namespace

@@ -138,6 +138,7 @@ void Fields(Visitor& visit, NodeStatus& v) {
   visit("ca_pem", v.ca_pem);
   visit("reencryption", v.reencryption);
   visit("recovery", v.recovery);
+  visit("accepted_at", v.accepted_at);
 }
 
 template <typename Visitor>

@@ -154,6 +154,7 @@ struct NodeStatus {
   std::string ca_pem;                        // the certificate that verifies it
   std::optional<Reencryption> reencryption;  // empty: there never was anything to re-encrypt
   std::optional<Recovery> recovery;          // empty: no recovery key, and none was ever used
+  std::string accepted_at;  // when its store was accepted as it was put back last, RFC 3339; empty: never
 };
 
 // One line of a key check.

@@ -153,6 +153,23 @@ TEST_F(RecoveryTest, ItsUseIsLoud) {
   EXPECT_EQ(Events("recovery_used").size(), 2U);
 }
 
+TEST_F(RecoveryTest, ARestoredStoreThatWasAcceptedIsInTheAuditLog) {
+  EXPECT_EQ(Events("restored_store_accepted").size(), 0U);
+  for (int times = 0; times < 2; ++times) {
+    agent_->Report(id_, [](wire::NodeStatus& status) { status.accepted_at = "2026-03-01T10:00:00.000Z"; });
+  }
+  const json events = Events("restored_store_accepted");
+  ASSERT_EQ(events.size(), 1U) << "told once";
+  EXPECT_EQ(events[0]["action"], "AUDIT_LOG_ACTION_RESTORE_CLUSTER");
+  EXPECT_EQ(events[0]["source"], "AUDIT_LOG_SOURCE_INTERNAL");
+  EXPECT_EQ(events[0]["cluster_name"], "vault");
+  const json accepted = json::parse(events[0]["payload"].get<std::string>())["restored_store_accepted"];
+  EXPECT_EQ(accepted["at"], "2026-03-01T10:00:00.000Z");
+  EXPECT_EQ(accepted["region"], "us-east-1");
+  agent_->Report(id_, [](wire::NodeStatus& status) { status.accepted_at = "2026-03-02T10:00:00.000Z"; });
+  EXPECT_EQ(Events("restored_store_accepted").size(), 2U);
+}
+
 // The key that the store was recovered under is the one that the server wants from then on.
 TEST_F(RecoveryTest, TheKeyOfTheRecoveryIsTheRegionsKey) {
   Send("PUT", Path(), Key());

@@ -165,6 +165,9 @@ class Rollback(unittest.TestCase):
         self.assertEqual(cluster.sql('SELECT v FROM t').stdout.strip(), 'old')
         log = host.dir / 'kh/log' / f'node-{node.name}.log'
         self.assertIn('was accepted as it was put back', log.read_text())
+        events = host.json(BIN / 'ccloud', 'audit', 'list', '-o', 'json')
+        accepted = [e for e in events if 'restored_store_accepted' in e['payload']]
+        self.assertEqual([(e['action'], e['cluster_name']) for e in accepted], [('AUDIT_LOG_ACTION_RESTORE_CLUSTER', cluster.name)])
         self.locks_with(cluster, first)
         host.stop()
         copy(old, node / 'store')

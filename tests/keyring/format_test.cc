@@ -165,6 +165,22 @@ TEST_F(Format, KeepsTheRecoveryKeyAndItsUse) {
   ExpectCorrupt(contents);
 }
 
+TEST_F(Format, KeepsWhenTheStoreWasAccepted) {
+  Contents contents = Small();
+  contents.accepted_at = absl::FromUnixMicros(9);
+  auto read = Through(contents);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->accepted_at, absl::FromUnixMicros(9));
+  EXPECT_EQ(read->recovered_at, absl::InfinitePast());
+  EXPECT_FALSE(read->recovery.has_value());
+  EXPECT_THAT(EncodeBody(contents).substr(8, 1), "\6");
+  contents.recovered_at = absl::FromUnixMicros(7);
+  read = Through(contents);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->accepted_at, absl::FromUnixMicros(9));
+  EXPECT_EQ(read->recovered_at, absl::FromUnixMicros(7));
+}
+
 TEST_F(Format, KeepsTheSeals) {
   Contents contents = Small();
   contents.data_keys[0].seals = 77;

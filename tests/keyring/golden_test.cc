@@ -1,5 +1,5 @@
-// The format as files: versions 1 to 5 open and are written to the byte; what is broken is refused by its own
-// cause. tests/golden/v1/keyring/ to v5/ and tests/broken/keyring/ hold them. No switch writes them anew:
+// The format as files: versions 1 to 6 open and are written to the byte; what is broken is refused by its own
+// cause. tests/golden/v1/keyring/ to v6/ and tests/broken/keyring/ hold them. No switch writes them anew:
 // what they wrote must stay readable as it is.
 #include "crypto/hash.h"
 #include "keyring/format.h"
@@ -53,8 +53,9 @@ class Golden : public Ring {
     ASSERT_TRUE(seals == 0 || (*ring)->KeyToSeal(seals).ok());
     ASSERT_TRUE((*ring)->DestroyProven(ProofOf(2)).ok());
   }
-  // What that of version 4 holds: the same, by two versions of one key.
-  void MakeVersioned() {
+  // What that of version 4 holds: the same, by two versions of one key; and that of version 6, which was
+  // `accepted` besides.
+  void MakeVersioned(bool accepted = false) {
     testing::FixedRandom random;
     const Place place{SystemPosix(), dir_.fd(), random, clock_};
     testing::FakeKms b(testing::FakeKms::kKeyB, random);
@@ -67,6 +68,7 @@ class Golden : public Ring {
     clock_.Advance(absl::Hours(24));
     ASSERT_TRUE((*ring)->KeyToSeal(600).ok());
     ASSERT_TRUE((*ring)->DestroyProven(ProofOf(2)).ok());
+    ASSERT_TRUE(!accepted || (*ring)->AcceptRestored(8).ok());
   }
   std::unique_ptr<KeyRing> ExpectWrittenAndOpen(const std::string& file, uint64_t epoch) {
     const std::string golden = testing::ReadFile(Path(file));
@@ -124,6 +126,16 @@ TEST_F(Golden, Version5OpensAndIsWrittenToTheByte) {
   EXPECT_EQ(info.recovery->created_at, absl::FromUnixSeconds(1'800'172'800));
   EXPECT_FALSE(info.recovered_at.has_value());
   EXPECT_EQ(info.keys[1].version, "3");
+}
+
+// Version 6: that of version 4, put back and accepted.
+TEST_F(Golden, Version6IsWrittenToTheByteAndOpens) {
+  MakeVersioned(true);
+  const auto ring = ExpectWrittenAndOpen("golden/v6/keyring/keyring", 9);
+  ASSERT_NE(ring, nullptr);
+  EXPECT_EQ(ring->GetInfo().accepted_at, absl::FromUnixSeconds(1'800'172'800));
+  EXPECT_FALSE(ring->GetInfo().recovered_at.has_value());
+  EXPECT_EQ(ring->GetInfo().data_keys.size(), 3U);
 }
 
 TEST_F(Golden, Version1IsWrittenToTheByte) {

@@ -77,6 +77,20 @@ TEST_F(Ring, OpenRefusesAnOlderCopy) {
   EXPECT_TRUE(Reopen(kms_, 1).ok());
 }
 
+TEST_F(Ring, AnAcceptedRingIsTheLatestAndSaysSo) {
+  auto ring = MakeRing();
+  EXPECT_FALSE(ring->GetInfo().accepted_at.has_value());
+  clock_.Advance(absl::Hours(1));
+  ASSERT_TRUE(ring->AcceptRestored(6).ok());
+  const auto again = Reopen(kms_, 7);
+  ASSERT_TRUE(again.ok()) << again.status();
+  const Info info = (*again)->GetInfo();
+  EXPECT_EQ(info.epoch, 7U);
+  EXPECT_EQ(info.accepted_at, clock_.Now());
+  ASSERT_EQ(info.data_keys.size(), 2U);
+  EXPECT_EQ(info.data_keys[0].state, DataKeyState::kRetired);
+}
+
 TEST_F(Ring, KmsCausesPassThrough) {
   const auto ring = MakeRing();
   for (const Cause cause :
