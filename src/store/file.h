@@ -72,16 +72,24 @@ class File {
   // Everything written before the call is durable, and so is the size.
   Status Sync(int fd, bool data_only);
 
+  // A sync of many files at once, by somebody else. BeginSync(), then all that is there is made durable,
+  // attributes too, with `result` (a negative errno, or 0), then EndSync(), in any case. Errors as of Sync().
+  class Syncing;
+  Syncing BeginSync(int fd);
+  Status EndSync(int fd, const Syncing& syncing, int result);
+  // Something waits for such a sync: maps, or what was written before the counter `written_before` and that
+  // nobody has synced since.
+  bool AwaitsSync(uint64_t written_before) const;
+
   // Writes down in the maps what has become durable since. Never needed for durability; to be called now and
   // then, and twice before a file is put away, until HasUnsealed() is false.
   Status Seal(int fd);
   bool HasUnsealed() const;
 
-  // The register lags behind the identity: it was written since (kWritten), or found so. Settle() makes it
-  // durable and catches up.
+  // The register lags behind the identity: it was written since (kWritten), or found so. It catches up with a
+  // sync that is not of data only.
   enum class Lag { kNone, kFound, kWritten };
   Lag RegisterLag() const;
-  Status Settle(int fd);
 
   // Looks at some blocks from `first` on, under the file's lock, and returns the block to go on with; nothing
   // at the end. What does not authenticate is noted and left as it is; errors are the disk's.
@@ -92,13 +100,23 @@ class File {
 
   // Wipes the plaintext kept for appends: for a file that nobody has open.
   void Rest();
-  // Lets go of what only makes the next call faster (plaintext, maps, expanded keys) where nobody read or
-  // wrote since the last time: of thousands of open files few are in use. False where there was nothing.
-  bool Cool();
+  // Nothing would be lost with this object: all that it knows is durable, and in maps and register.
+  bool IsSettled() const;
+  // The same, and nobody has read or written since the last time that this was asked.
+  bool IsIdle();
 
  private:
   using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write
 
+ public:
+  class Syncing {
+    friend class File;
+    std::list<Counters>::iterator written;
+    uint64_t round = 0;    // map_rounds_
+    uint64_t counter = 0;  // of the identity
+  };
+
+ private:
   // The last blocks that were written in part, decrypted: an append to the same block needs no read.
   class RecentBlocks {
    public:
@@ -117,6 +135,9 @@ class File {
     size_t next_ = 0;
   };
 
+  Syncing BeginSyncLocked();
+  Status EndSync(int fd, const Syncing& syncing, int result, bool data_only);
+  bool IsSettledLocked() const;
   File(const Context& context, const Identity& identity, uint64_t floor, uint64_t settled, Register* lines);
 
   Status LoadSize(int fd);
@@ -150,7 +171,7 @@ class File {
   Status Rewrite(int fd, uint64_t first, uint8_t* sectors, const std::vector<bool>& chosen, Survey* survey);
 
   const Context context_;
-  std::atomic<bool> used_{true};  // read or written since the last Cool()
+  std::atomic<bool> used_{true};  // read or written since the last IsIdle()
   const uint64_t floor_;          // no map that this File found has a greater counter
   Register* const register_;
   mutable std::shared_mutex mutex_;
@@ -160,6 +181,7 @@ class File {
   uint64_t size_ = 0;  // guarded by mutex_, as all that follows
   RecentBlocks recent_;
   Counters pending_;                           // written, not known to be durable
+  uint64_t pending_since_ = 0;                 // the counter of the first of them
   std::list<Counters> syncing_;                // what each Sync() under way will have made durable
   Counters durable_;                           // durable, not in a map
   uint64_t reserved_;                          // the identity's counter, as it is durable

@@ -89,6 +89,7 @@ Status File::WriteRun(int fd, uint64_t first, size_t count, uint64_t offset, cry
   }
   KEYHOLD_RETURN_IF_ERROR(WriteFully(context_.posix, fd, {sectors, count * kSectorSize}, DataSectorAt(first),
                                      durability == Durability::kDSync ? RWF_DSYNC : 0));
+  if (pending_.empty()) pending_since_ = header.counter;
   Counters& written = durability == Durability::kDSync ? durable_ : pending_;
   for (uint64_t block = first; block < first + count; ++block) {
     if (durability == Durability::kDSync) pending_.erase(block);

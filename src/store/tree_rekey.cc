@@ -123,11 +123,11 @@ StatusOr<bool> Tree::MoveAttributes(int fd, const Identity& identity, DataKeyId 
   return changed;
 }
 
-Status Tree::FinishMoves(File* file, int fd) {
-  const Identity identity = file->identity();
+Status Tree::FinishMoves(File& file, int fd) {
+  const Identity identity = file.identity();
   KEYHOLD_RETURN_IF_ERROR(MoveAttributes(fd, identity, identity.previous).status());
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FSync(fd), "syncing a backing file"));
-  return file->SetKeys(fd, identity.key, 0);
+  return file.SetKeys(fd, identity.key, 0);
 }
 
 // True when something was moved. Where it fails, the next who opens the directory goes on.
@@ -148,7 +148,7 @@ StatusOr<bool> Tree::RekeyDirectory(Inode* directory, int fd) {
 
 // A file's attributes and identity. Durable with the file's next sync.
 StatusOr<bool> Tree::RekeyAttributes(Inode* inode, int fd) {
-  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, fd));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, fd));
   const std::unique_lock gate(gate_);
   const DataKeyId active = context_.keys.Active();
   const Identity identity = file->identity();
@@ -157,7 +157,7 @@ StatusOr<bool> Tree::RekeyAttributes(Inode* inode, int fd) {
   KEYHOLD_RETURN_IF_ERROR(file->SetKeys(fd, active, attributes.empty() ? 0 : identity.key));
   if (attributes.empty()) return true;
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FSync(fd), "syncing a backing file"));
-  KEYHOLD_RETURN_IF_ERROR(FinishMoves(file, fd));
+  KEYHOLD_RETURN_IF_ERROR(FinishMoves(*file, fd));
   return true;
 }
 

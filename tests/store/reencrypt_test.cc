@@ -105,7 +105,7 @@ TEST_F(ReencryptTest, MovesEverythingAndProvesIt) {
 
 TEST_F(ReencryptTest, EveryBoxIsCountedBeforeItIsSealed) {
   ASSERT_NO_FATAL_FAILURE(MakeStore());
-  tree_->SealSome(true);
+  tree_->SealAll();
   // What is there was sealed at least once: blocks, maps, a link's target, two attributes.
   const auto count = [&](DataKeyId key) {
     const KeyUse use = TakeCensus(*tree_, false)->uses[key];
@@ -261,7 +261,7 @@ TEST_F(ReencryptTest, UnderTraffic) {
         if (random() % 20 == 0) {
           ASSERT_TRUE(tree_->Sync(files[i], true).ok());
         }
-        if (random() % 50 == 0) tree_->SealSome(false);
+        if (random() % 50 == 0) tree_->SealSome(absl::ZeroDuration());
       }
     });
     std::thread mover([&] {
@@ -314,6 +314,7 @@ class KilledPosix final : public testing::ForwardingPosix {
   }
   int FSync(int) override { return calls <= 0 ? -EIO : 0; }
   int FDataSync(int) override { return calls <= 0 ? -EIO : 0; }
+  int SyncFs(int) override { return calls <= 0 ? -EIO : 0; }
   int FSetXAttr(int fd, const char* a, const void* v, size_t n, int f) override {
     return Dead() ? -EIO : ForwardingPosix::FSetXAttr(fd, a, v, n, f);
   }
