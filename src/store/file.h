@@ -67,6 +67,8 @@ class File {
   Status Truncate(int fd, uint64_t size);
   // fallocate(2): mode 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE[|KEEP_SIZE]; else kUnimplemented.
   Status Allocate(int fd, int mode, uint64_t offset, uint64_t size);
+  // futimens(2). Maps and re-encryption, which are written at any time, leave the times as they are.
+  Status SetTimes(int fd, const timespec times[2]);
   // lseek(2) SEEK_DATA and SEEK_HOLE; errno ENXIO where there is none.
   StatusOr<uint64_t> Seek(int fd, uint64_t offset, Whence whence);
   // Everything written before the call is durable, and so is the size.

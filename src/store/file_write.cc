@@ -98,6 +98,12 @@ Status File::WriteRun(int fd, uint64_t first, size_t count, uint64_t offset, cry
   return OkStatus();
 }
 
+Status File::SetTimes(int fd, const timespec times[2]) {
+  const std::unique_lock lock(mutex_);
+  const int result = context_.posix.UTimeNsAt(fd, "", times, AT_EMPTY_PATH);
+  return result == 0 ? OkStatus() : ErrnoError(-result, "changing times");
+}
+
 Status File::Truncate(int fd, uint64_t size) {
   const std::unique_lock lock(mutex_);
   if (size > kMaxFileSize) return ErrnoError(EFBIG, "truncating to more than the largest size");

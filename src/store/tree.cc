@@ -246,18 +246,22 @@ StatusOr<struct stat> Tree::Attributes(Inode* inode) {
   return st;
 }
 
-Status Tree::SetOwnerAndTimes(const Change& change, int fd) {
-  if (change.uid.has_value() || change.gid.has_value()) {
-    const int result =
-        context_.posix.FChOwnAt(fd, "", change.uid.value_or(-1), change.gid.value_or(-1), AT_EMPTY_PATH);
-    KEYHOLD_RETURN_IF_ERROR(FromErrno(result, "changing an owner"));
+Status Tree::SetOwner(const Change& change, int fd) {
+  if (!change.uid.has_value() && !change.gid.has_value()) return OkStatus();
+  const int result =
+      context_.posix.FChOwnAt(fd, "", change.uid.value_or(-1), change.gid.value_or(-1), AT_EMPTY_PATH);
+  return FromErrno(result, "changing an owner");
+}
+
+Status Tree::SetTimes(Inode* inode, const Change& change, int fd) {
+  if (!change.accessed.has_value() && !change.modified.has_value()) return OkStatus();
+  constexpr timespec kOmit{0, UTIME_OMIT};
+  const timespec times[2] = {change.accessed.value_or(kOmit), change.modified.value_or(kOmit)};
+  if (S_ISREG(inode->type)) {
+    KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, fd));
+    return file->SetTimes(fd, times);
   }
-  if (change.accessed.has_value() || change.modified.has_value()) {
-    constexpr timespec kOmit{0, UTIME_OMIT};
-    const timespec times[2] = {change.accessed.value_or(kOmit), change.modified.value_or(kOmit)};
-    return FromErrno(context_.posix.UTimeNsAt(fd, "", times, AT_EMPTY_PATH), "changing times");
-  }
-  return OkStatus();
+  return FromErrno(context_.posix.UTimeNsAt(fd, "", times, AT_EMPTY_PATH), "changing times");
 }
 
 StatusOr<struct stat> Tree::SetAttributes(Inode* inode, const Change& change) {
@@ -271,17 +275,12 @@ StatusOr<struct stat> Tree::SetAttributes(Inode* inode, const Change& change) {
     KEYHOLD_RETURN_IF_ERROR(Count(inode, (*file)->Truncate(fd, *change.size)));
   }
   // Owner first: changing it takes the set-user-id bits away, which a mode given with it means to keep.
-  Change owner = change;
-  owner.accessed = owner.modified = std::nullopt;
-  KEYHOLD_RETURN_IF_ERROR(SetOwnerAndTimes(owner, fd));
+  KEYHOLD_RETURN_IF_ERROR(SetOwner(change, fd));
   if (change.mode.has_value()) {
     const int result = context_.posix.FChMod(fd, *change.mode & 07777);
     KEYHOLD_RETURN_IF_ERROR(FromErrno(result == -EBADF ? -EOPNOTSUPP : result, "changing a mode"));
   }
-  Change times = change;
-  times.uid = std::nullopt;
-  times.gid = std::nullopt;
-  KEYHOLD_RETURN_IF_ERROR(SetOwnerAndTimes(times, fd));
+  KEYHOLD_RETURN_IF_ERROR(Count(inode, SetTimes(inode, change, fd)));
   auto st = StatOf(inode, fd);
   if (!st.ok()) return Count(inode, st.status());
   return st;

@@ -172,7 +172,8 @@ class Tree {
   StatusOr<std::string> SealedTargetOf(int fd);
   StatusOr<std::string> TargetOf(int fd);
   StatusOr<DataKeyId> KeyOfLink(int fd);
-  Status SetOwnerAndTimes(const Change& change, int fd);
+  Status SetOwner(const Change& change, int fd);
+  Status SetTimes(Inode* inode, const Change& change, int fd);
   StatusOr<Entry> Finish(int dir, const SealedName& sealed, Fresh* fresh = nullptr);
   Status WriteSide(int dir, const SealedName& sealed);
   void RemoveSide(int dir, const SealedName& sealed);

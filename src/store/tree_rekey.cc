@@ -32,6 +32,25 @@ DataKeyId KeyOfSmall(std::string_view sealed) {
   return sealed.size() < sizeof(DataKeyId) ? 0 : Load<uint32_t>(crypto::AsBytes(sealed).data());
 }
 
+// A directory's time of modification stays, whatever is done to its entries meanwhile.
+class KeptTimes {
+ public:
+  KeptTimes(Posix& posix, int fd)
+      : posix_(posix), fd_(fd), known_(posix.FStatAt(fd, "", &st_, AT_EMPTY_PATH) == 0) {}
+  ~KeptTimes() {
+    const timespec times[2] = {{0, UTIME_OMIT}, st_.st_mtim};
+    if (known_) posix_.UTimeNsAt(fd_, "", times, AT_EMPTY_PATH);
+  }
+  KeptTimes(const KeptTimes&) = delete;
+  KeptTimes& operator=(const KeptTimes&) = delete;
+
+ private:
+  Posix& posix_;
+  const int fd_;
+  struct stat st_ {};
+  const bool known_;
+};
+
 }  // namespace
 
 StatusOr<std::vector<std::pair<std::string, std::string>>> BackingAttributes(Posix& posix, int fd) {
@@ -59,6 +78,7 @@ void Tree::NoteMoved(Inode* parent, const std::string& name) {
 
 // From `from` to identity.key; `identity`, which names both, is durable, and directory->mutex is held.
 Status Tree::MoveNames(Inode* directory, int fd, const Identity& identity, DataKeyId from) {
+  const KeptTimes kept(context_.posix, fd);
   KEYHOLD_ASSIGN_OR_RETURN(const Names old_names, Names::Of(context_, Under(identity, from)));
   KEYHOLD_ASSIGN_OR_RETURN(Names new_names, Names::Of(context_, identity));
   std::vector<std::string> entries;
@@ -171,6 +191,7 @@ StatusOr<DataKeyId> Tree::KeyOfLink(int fd) {
 StatusOr<bool> Tree::RekeyLink(Inode* link, int dir, const char* entry) {
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(link));
   const std::unique_lock gate(gate_);
+  const KeptTimes kept(context_.posix, dir);
   struct stat st;
   if (context_.posix.FStatAt(dir, entry, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_ino != link->key.number) {
     return false;  // it was moved or removed meanwhile

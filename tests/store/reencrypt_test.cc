@@ -103,6 +103,23 @@ TEST_F(ReencryptTest, MovesEverythingAndProvesIt) {
   EXPECT_THAT(verified->uses, ElementsAre(Key(2)));
 }
 
+TEST_F(ReencryptTest, TimesStay) {
+  ASSERT_NO_FATAL_FAILURE(MakeStore());
+  Inode* root = tree_->root();
+  Change old;
+  old.modified = timespec{1'600'000'000, 7};
+  const std::vector<Inode*> all = {root, Find(root, "sealed"), Find(root, "folder"),
+                                   Find(Find(root, "folder"), "link")};
+  for (Inode* inode : all) ASSERT_TRUE(tree_->SetAttributes(inode, old).ok());
+  keys_.Add();
+  ASSERT_EQ(Reencrypt().state, ReencryptState::kDone);
+  for (Inode* inode : all) {
+    const auto st = tree_->Attributes(inode);
+    EXPECT_EQ(st->st_mtim.tv_sec, 1'600'000'000) << inode->type;
+    EXPECT_EQ(st->st_mtim.tv_nsec, 7) << inode->type;
+  }
+}
+
 TEST_F(ReencryptTest, EveryBoxIsCountedBeforeItIsSealed) {
   ASSERT_NO_FATAL_FAILURE(MakeStore());
   tree_->SealAll();

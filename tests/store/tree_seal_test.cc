@@ -165,6 +165,21 @@ TEST_F(TreeSeal, IdleFilesGoFromMemoryAndComeBack) {
   EXPECT_EQ(posix_.identities, after) << "it is in memory now";
 }
 
+TEST_F(TreeSeal, TimesStay) {
+  MakeMany(20);
+  Change old;
+  old.accessed = timespec{1'600'000'000, 5};
+  old.modified = timespec{1'600'000'000, 7};
+  ASSERT_TRUE(tree_->SetAttributes(inodes_[0], old).ok());
+  const auto made = tree_->Attributes(inodes_[1]);
+  Pass(4);
+  const auto kept = tree_->Attributes(inodes_[0]);
+  EXPECT_EQ(kept->st_atim.tv_nsec, 5);
+  EXPECT_EQ(kept->st_mtim.tv_sec, 1'600'000'000);
+  EXPECT_EQ(kept->st_mtim.tv_nsec, 7);
+  EXPECT_EQ(tree_->Attributes(inodes_[1])->st_mtim.tv_nsec, made->st_mtim.tv_nsec);
+}
+
 // Its line in the register is gone by then.
 TEST_F(TreeSeal, AnIdleFileThatLosesItsNameGoesOn) {
   MakeMany(1);
