@@ -10,9 +10,7 @@ namespace {
 
 // So many files are synced one by one; more of them by one sync of the file system, which waits for what
 // others write there too.
-constexpr size_t kSyncedApart = 16;
-// So many are held up by one such sync.
-constexpr size_t kSyncedAtOnce = 4096;
+constexpr size_t kSyncedApart = 256;
 
 // A file is settled after its data, its maps and its identity have been synced, each after the other.
 constexpr int kRoundsToSettle = 4;
@@ -36,13 +34,11 @@ std::vector<Tree::Loaded> Tree::LoadedFiles() {
 
 // The first error; each file knows of its own.
 Status Tree::SyncTogether(std::span<const Loaded> files) {
+  if (files.size() > kSyncedApart) return SyncAtOnce(files);
   Status status;
-  while (!files.empty()) {
-    const bool apart = files.size() <= kSyncedApart;
-    const auto some = files.first(apart ? 1 : std::min(files.size(), kSyncedAtOnce));
-    const Status synced = SyncAtOnce(some);
+  for (; !files.empty(); files = files.subspan(1)) {
+    const Status synced = SyncAtOnce(files.first(1));
     if (status.ok()) status = synced;
-    files = files.subspan(some.size());
   }
   return status;
 }

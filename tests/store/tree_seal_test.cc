@@ -108,7 +108,7 @@ TEST_F(TreeSeal, WhatWasJustWrittenIsLeftAlone) {
 }
 
 TEST_F(TreeSeal, ManyAreSyncedAtOnce) {
-  const auto names = MakeMany(100);
+  const auto names = MakeMany(300);
   const int before = posix_.of_files;
   tree_->SealAll();
   EXPECT_EQ(posix_.of_files, before);
@@ -118,7 +118,7 @@ TEST_F(TreeSeal, ManyAreSyncedAtOnce) {
 }
 
 TEST_F(TreeSeal, AFailedSyncOfManyProvesNothing) {
-  MakeMany(100);
+  MakeMany(300);
   posix_.failing = true;
   tree_->SealAll();
   posix_.failing = false;
@@ -132,7 +132,7 @@ TEST_F(TreeSeal, AFailedSyncOfManyProvesNothing) {
 }
 
 TEST_F(TreeSeal, WhatTheKernelForgotIsSealedAllTheSame) {
-  const auto names = MakeMany(20);
+  const auto names = MakeMany(10);
   for (Inode* inode : inodes_) tree_->Forget(inode, 1);
   Pass(4);
   tree_->Abandon();
@@ -166,7 +166,7 @@ TEST_F(TreeSeal, IdleFilesGoFromMemoryAndComeBack) {
 }
 
 TEST_F(TreeSeal, TimesStay) {
-  MakeMany(20);
+  MakeMany(10);
   Change old;
   old.accessed = timespec{1'600'000'000, 5};
   old.modified = timespec{1'600'000'000, 7};
