@@ -104,8 +104,9 @@ class File {
   void Rest();
   // Nothing would be lost with this object: all that it knows is durable, and in maps and register.
   bool IsSettled() const;
-  // The same, and nobody has read or written since the last time that this was asked.
-  bool IsIdle();
+  // Lets go of what only makes the next call faster (plaintext, maps, expanded keys) where nobody read or
+  // wrote since the last time: of thousands of open files few are in use. True when it did, and IsSettled().
+  bool Cool();
 
  private:
   using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write
@@ -173,7 +174,7 @@ class File {
   Status Rewrite(int fd, uint64_t first, uint8_t* sectors, const std::vector<bool>& chosen, Survey* survey);
 
   const Context context_;
-  std::atomic<bool> used_{true};  // read or written since the last IsIdle()
+  std::atomic<bool> used_{true};  // read or written since the last Cool()
   const uint64_t floor_;          // no map that this File found has a greater counter
   Register* const register_;
   mutable std::shared_mutex mutex_;

@@ -111,9 +111,13 @@ bool File::IsSettled() const {
   return IsSettledLocked();
 }
 
-bool File::IsIdle() {
+bool File::Cool() {
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  return lock.owns_lock() && !used_.exchange(false) && IsSettledLocked();
+  if (!lock.owns_lock() || used_.exchange(false)) return false;
+  recent_.DropFrom(0);
+  maps_.Drop(0);
+  ciphers_.Drop();
+  return IsSettledLocked();
 }
 
 Status File::Seal(int fd) {

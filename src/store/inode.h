@@ -121,8 +121,8 @@ class InodeTable {
   std::mutex mutex_;
   std::unordered_map<InodeKey, std::unique_ptr<Inode>, HashKey> inodes_;  // guarded by mutex_
   std::unordered_map<Inode*, Cached> open_;                               // guarded by mutex_
-  std::list<Inode*> recent_;  // guarded by mutex_; last used first
-  std::mutex loaded_mutex_;   // taken last of all: after mutex_, and after an inode's
+  std::list<Inode*> recent_;           // guarded by mutex_; last used first
+  std::mutex loaded_mutex_;            // taken last of all: after mutex_, and after an inode's
   std::unordered_set<Inode*> loaded_;  // guarded by loaded_mutex_
 };
 

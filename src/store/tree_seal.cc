@@ -90,7 +90,7 @@ bool Tree::Unload(const Loaded& loaded) {
   const std::lock_guard lock(loaded.inode->mutex);
   constexpr long kInodeAndLoaded = 2;
   const bool nameless = loaded.inode->pinned != nullptr;
-  if (nameless || loaded.file.use_count() > kInodeAndLoaded || !loaded.file->IsIdle()) return false;
+  if (!loaded.file->Cool() || nameless || loaded.file.use_count() > kInodeAndLoaded) return false;
   loaded.inode->file.reset();
   inodes_.NoteUnloaded(loaded.inode);
   return true;
