@@ -46,7 +46,17 @@ struct Survey {
 };
 
 class File {
+  using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write
+
  public:
+  // What a sync that is under way will have made durable.
+  class Syncing {
+    friend class File;
+    std::list<Counters>::iterator written;
+    uint64_t round = 0;    // map_rounds_
+    uint64_t counter = 0;  // of the identity
+  };
+
   // The file behind `fd`, which must be empty: gives it that identity. `lines`, which outlives the file,
   // learns what of it is durable; null: nobody does.
   static StatusOr<std::unique_ptr<File>> Create(const Context& context, int fd, const Identity& identity,
@@ -76,7 +86,6 @@ class File {
 
   // A sync of many files at once, by somebody else. BeginSync(), then all that is there is made durable,
   // attributes too, with `result` (a negative errno, or 0), then EndSync(), in any case. Errors as of Sync().
-  class Syncing;
   Syncing BeginSync(int fd);
   Status EndSync(int fd, const Syncing& syncing, int result);
   // Something waits for such a sync: maps, or what was written before the counter `written_before` and that
@@ -109,17 +118,6 @@ class File {
   bool Cool();
 
  private:
-  using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write
-
- public:
-  class Syncing {
-    friend class File;
-    std::list<Counters>::iterator written;
-    uint64_t round = 0;    // map_rounds_
-    uint64_t counter = 0;  // of the identity
-  };
-
- private:
   // The last blocks that were written in part, decrypted: an append to the same block needs no read.
   class RecentBlocks {
    public:
@@ -138,9 +136,6 @@ class File {
     size_t next_ = 0;
   };
 
-  Syncing BeginSyncLocked();
-  Status EndSync(int fd, const Syncing& syncing, int result, bool data_only);
-  bool IsSettledLocked() const;
   File(const Context& context, const Identity& identity, uint64_t floor, uint64_t settled, Register* lines);
 
   Status LoadSize(int fd);
@@ -165,7 +160,10 @@ class File {
   void IsSettled(uint64_t counter);
   Status WriteMap(int fd, uint64_t group, const MapEntries& entries, uint64_t counter);
   void MapsAreDurable();
+  Syncing BeginSyncLocked();
+  Status EndSync(int fd, const Syncing& syncing, int result, bool data_only);
   Status SyncFailed(int error);
+  bool IsSettledLocked() const;
   Status WriteMaps(int fd);
   uint64_t MapReach(const std::map<uint64_t, std::vector<std::pair<uint64_t, uint64_t>>>& by_group) const;
   void Forget(uint64_t first, uint64_t end);
