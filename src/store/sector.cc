@@ -63,9 +63,11 @@ bool OpenSector(const crypto::Aes256Gcm& cipher, const SectorPlace& place, const
                      sector + kTagAt, payload);
 }
 
-void FileCiphers::Drop() {
+bool FileCiphers::Drop() {
   const std::lock_guard lock(mutex_);
+  const bool any = !ciphers_.empty();
   ciphers_.clear();
+  return any;
 }
 
 StatusOr<const crypto::Aes256Gcm*> FileCiphers::For(DataKeyId key) {

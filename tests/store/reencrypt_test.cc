@@ -103,26 +103,9 @@ TEST_F(ReencryptTest, MovesEverythingAndProvesIt) {
   EXPECT_THAT(verified->uses, ElementsAre(Key(2)));
 }
 
-TEST_F(ReencryptTest, TimesStay) {
-  ASSERT_NO_FATAL_FAILURE(MakeStore());
-  Inode* root = tree_->root();
-  Change old;
-  old.modified = timespec{1'600'000'000, 7};
-  const std::vector<Inode*> all = {root, Find(root, "sealed"), Find(root, "folder"),
-                                   Find(Find(root, "folder"), "link")};
-  for (Inode* inode : all) ASSERT_TRUE(tree_->SetAttributes(inode, old).ok());
-  keys_.Add();
-  ASSERT_EQ(Reencrypt().state, ReencryptState::kDone);
-  for (Inode* inode : all) {
-    const auto st = tree_->Attributes(inode);
-    EXPECT_EQ(st->st_mtim.tv_sec, 1'600'000'000) << inode->type;
-    EXPECT_EQ(st->st_mtim.tv_nsec, 7) << inode->type;
-  }
-}
-
 TEST_F(ReencryptTest, EveryBoxIsCountedBeforeItIsSealed) {
   ASSERT_NO_FATAL_FAILURE(MakeStore());
-  tree_->SealAll();
+  tree_->SealSome(true);
   // What is there was sealed at least once: blocks, maps, a link's target, two attributes.
   const auto count = [&](DataKeyId key) {
     const KeyUse use = TakeCensus(*tree_, false)->uses[key];
@@ -278,7 +261,7 @@ TEST_F(ReencryptTest, UnderTraffic) {
         if (random() % 20 == 0) {
           ASSERT_TRUE(tree_->Sync(files[i], true).ok());
         }
-        if (random() % 50 == 0) tree_->SealSome(absl::ZeroDuration());
+        if (random() % 50 == 0) tree_->SealSome(false);
       }
     });
     std::thread mover([&] {
@@ -331,7 +314,6 @@ class KilledPosix final : public testing::ForwardingPosix {
   }
   int FSync(int) override { return calls <= 0 ? -EIO : 0; }
   int FDataSync(int) override { return calls <= 0 ? -EIO : 0; }
-  int SyncFs(int) override { return calls <= 0 ? -EIO : 0; }
   int FSetXAttr(int fd, const char* a, const void* v, size_t n, int f) override {
     return Dead() ? -EIO : ForwardingPosix::FSetXAttr(fd, a, v, n, f);
   }
