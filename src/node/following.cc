@@ -20,11 +20,8 @@ constexpr absl::Duration kReencryptionBusy = absl::Seconds(1);
 }  // namespace
 
 void Following::StoreIsOpen() {
-  users_.Wake();
-  key_.Wake();
-  recovery_.Wake();
+  DesiredIsNew();
   generation_.Wake();
-  reencryption_.Wake();
 }
 
 void Following::DesiredIsNew() {

@@ -24,7 +24,7 @@ OPTIONS = ARGUMENTS.parse_args()
 sys.argv[1:] = [OPTIONS.bin] if OPTIONS.bin else []
 
 from customer import GcpKey, Vault, VaultKey  # noqa: E402
-from harness import BIN, Cluster, Key, host, tearDownModule  # noqa: E402,F401
+from harness import BIN, Cluster, Key, await_that, host, tearDownModule  # noqa: E402,F401
 
 PROBE = 2
 GRACE = 8
@@ -87,10 +87,9 @@ class Cloud:
 
     def await_reencrypted(self, within):
         """Until nothing but a fault's round would write the key ring."""
-        deadline = time.monotonic() + within
-        while self.info()['cmek_config']['region_infos'][0].get('reencryption', {}).get('state') != 'DONE':
-            assert time.monotonic() < deadline, f'not re-encrypted within {within} s'
-            time.sleep(ASKED_EVERY)
+        def is_done():
+            return self.info()['cmek_config']['region_infos'][0].get('reencryption', {}).get('state') == 'DONE'
+        await_that(is_done, 're-encrypted', within, ASKED_EVERY)
 
     def hits(self):
         faults = json.loads(fault('list', '--json').stdout)

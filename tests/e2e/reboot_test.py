@@ -12,7 +12,7 @@ import threading
 import time
 import unittest
 
-from harness import Cluster, Key, host, setUpModule, tearDownModule  # noqa: F401
+from harness import Cluster, Key, await_that, host, setUpModule, tearDownModule  # noqa: F401
 
 ROUNDS = int(os.environ.get('KEYHOLD_REBOOT_ROUNDS', '10'))
 SEED = int(os.environ.get('KEYHOLD_REBOOT_SEED', time.time_ns() % 1_000_000))
@@ -45,9 +45,7 @@ class Reboot(unittest.TestCase):
 
     def stays_locked(self, cluster, seconds):
         host.await_server()
-        deadline = time.monotonic() + 30
-        while cluster.info()['state'] != 'LOCKED' or 'lock' not in cluster.info():
-            self.assertLess(time.monotonic(), deadline)
+        await_that(lambda: cluster.info()['state'] == 'LOCKED' and 'lock' in cluster.info(), 'the cluster is locked', within=30)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.assertNotEqual(cluster.sql('SELECT 1', ok=False).returncode, 0)

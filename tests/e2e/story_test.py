@@ -67,9 +67,8 @@ class Story(unittest.TestCase):
         """In a locked node no mount of the store, and no PostgreSQL, is left."""
         node = next((host.dir / 'kh/nodes').iterdir()).name
         for pid in subprocess.run(['pgrep', '-f', f'keyhold node .*{node}'], capture_output=True, text=True).stdout.split():
-            deadline = time.monotonic() + 20
-            while ' /mnt/store ' in pathlib.Path(f'/proc/{pid}/mountinfo').read_text():
-                self.assertLess(time.monotonic(), deadline, 'the store is still mounted')
+            mounts = pathlib.Path(f'/proc/{pid}/mountinfo')
+            await_that(lambda: ' /mnt/store ' not in mounts.read_text(), 'the store is mounted no more', within=20)
 
     def test_02_plans_and_add_on_are_told(self):
         key = Key()
