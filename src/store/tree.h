@@ -167,6 +167,10 @@ class Tree {
   void RemoveSide(int dir, const SealedName& sealed);
   StatusOr<Entry> Make(Inode* parent, const std::string& name,
                        const std::function<Status(int dir, const char* entry)>& make, Fresh* fresh = nullptr);
+  StatusOr<std::string> MakeScratch(int dir, int unlink_flags,
+                                    const std::function<Status(const char* scratch)>& make);
+  Status MakeWhole(int dir, const char* entry, int unlink_flags,
+                   const std::function<Status(const char* scratch)>& make);
   Status Remove(Inode* parent, const std::string& name, int flags);
   Status RemoveOrphans(int parent, const char* entry);
   StatusOr<Target> PinTarget(int dir, const char* entry);
@@ -204,6 +208,7 @@ class Tree {
   Inode* root_ = nullptr;
   std::atomic<uint64_t> corrupt_{0};
   std::atomic<uint64_t> requests_{0};
+  std::atomic<uint64_t> scratches_{0};  // names of what is being made
 
   bool closed_ = false;
 

@@ -18,21 +18,35 @@ Status FromErrno(int result, const char* what) {
 }
 
 constexpr int kMakeFlags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOATIME;
-// Side files, and links that were being replaced.
+// Side files, and what was being made.
 bool IsOrphanPrefix(std::string_view prefix) { return prefix == "N." || prefix == "T."; }
 
 constexpr size_t kLongestContent = 512;  // of a side file: a name of 255 bytes, padded and sealed, has 272
 
+StatusOr<std::string> ContentOf(Posix& posix, int side) {
+  std::string content(kLongestContent, '\0');
+  KEYHOLD_ASSIGN_OR_RETURN(
+      const size_t size,
+      ReadFully(posix, side, {reinterpret_cast<uint8_t*>(content.data()), content.size()}, 0));
+  content.resize(size);
+  return content;
+}
+
 }  // namespace
 
-// The side file of a long name stands, durably, before its entry does. One left by a crash is no entry.
+// The side file of a long name stands, durably, before its entry does. One left by a crash is no entry. One
+// that is whole is not written again: its entry may be there, and would have no name meanwhile.
 Status Tree::WriteSide(int dir, const SealedName& sealed) {
   if (sealed.side.empty()) return OkStatus();
   const int fd =
-      context_.posix.OpenAt(dir, sealed.side.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+      context_.posix.OpenAt(dir, sealed.side.c_str(), O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return ErrnoError(-fd, "making a side file");
   const Descriptor file(context_.posix, fd);
-  KEYHOLD_RETURN_IF_ERROR(WriteFully(context_.posix, fd, crypto::AsBytes(sealed.content), 0, 0));
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string there, ContentOf(context_.posix, fd));
+  if (there != sealed.content) {
+    KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FTruncate(fd, 0), "emptying a side file"));
+    KEYHOLD_RETURN_IF_ERROR(WriteFully(context_.posix, fd, crypto::AsBytes(sealed.content), 0, 0));
+  }
   return FromErrno(context_.posix.FSync(fd), "syncing a side file");
 }
 
@@ -47,12 +61,30 @@ StatusOr<std::string> Tree::ReadSide(int dir, const std::string& side) {
   const int fd = context_.posix.OpenAt(dir, side.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
   if (fd < 0) return ErrnoError(-fd, "opening a side file");
   const Descriptor file(context_.posix, fd);
-  std::string content(kLongestContent, '\0');
-  KEYHOLD_ASSIGN_OR_RETURN(
-      const size_t size,
-      ReadFully(context_.posix, fd, {reinterpret_cast<uint8_t*>(content.data()), content.size()}, 0));
-  content.resize(size);
-  return content;
+  return ContentOf(context_.posix, fd);
+}
+
+// Under a name that is no entry: a crash leaves no half of it where somebody finds it.
+StatusOr<std::string> Tree::MakeScratch(int dir, int unlink_flags,
+                                        const std::function<Status(const char* scratch)>& make) {
+  std::string scratch;
+  Status made;
+  do {  // until no earlier crash has left one of that name
+    scratch = "T." + std::to_string(scratches_++);
+    made = make(scratch.c_str());
+  } while (ErrnoOf(made) == EEXIST);
+  if (made.ok()) return scratch;
+  context_.posix.UnlinkAt(dir, scratch.c_str(), unlink_flags);
+  return made;
+}
+
+// It takes its name once it has all that it is to have.
+Status Tree::MakeWhole(int dir, const char* entry, int unlink_flags,
+                       const std::function<Status(const char* scratch)>& make) {
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string scratch, MakeScratch(dir, unlink_flags, make));
+  const int result = context_.posix.RenameAt2(dir, scratch.c_str(), dir, entry, RENAME_NOREPLACE);
+  if (result != 0) context_.posix.UnlinkAt(dir, scratch.c_str(), unlink_flags);
+  return FromErrno(result, "naming what was made");
 }
 
 StatusOr<Entry> Tree::Make(Inode* parent, const std::string& name,
@@ -90,6 +122,7 @@ Status Tree::AdoptFile(int dir, const char* entry, const Identity& identity, mod
 }
 
 Status Tree::AdoptDirectory(int dir, const char* entry, const Identity& identity, mode_t mode, Owner owner) {
+  KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.MkDirAt(dir, entry, 0700), "making a directory"));
   const int fd = context_.posix.OpenAt(dir, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
   if (fd < 0) return ErrnoError(-fd, "opening a new directory");
   const Descriptor directory(context_.posix, fd);
@@ -105,10 +138,10 @@ StatusOr<Entry> Tree::MakeFile(Inode* parent, const std::string& name, mode_t mo
   Fresh fresh;
   const auto make = [&](int dir, const char* entry) -> Status {
     KEYHOLD_ASSIGN_OR_RETURN(const Identity identity, register_->Enter(InodeKind::kFile));
-    const Status made = AdoptFile(dir, entry, identity, mode, owner, &fresh);
-    if (made.ok()) return made;
-    const bool gone = ErrnoOf(made) == EEXIST || context_.posix.UnlinkAt(dir, entry, 0) == 0;
-    if (gone) NoteUnmade(parent, identity);
+    const Status made = MakeWhole(dir, entry, 0, [&](const char* scratch) {
+      return AdoptFile(dir, scratch, identity, mode, owner, &fresh);
+    });
+    if (!made.ok()) NoteUnmade(parent, identity);
     return made;
   };
   return Make(parent, name, make, &fresh);
@@ -116,13 +149,11 @@ StatusOr<Entry> Tree::MakeFile(Inode* parent, const std::string& name, mode_t mo
 
 StatusOr<Entry> Tree::MakeDirectory(Inode* parent, const std::string& name, mode_t mode, Owner owner) {
   return Make(parent, name, [&](int dir, const char* entry) -> Status {
-    KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.MkDirAt(dir, entry, 0700), "making a directory"));
-    const auto identity = register_->Enter(InodeKind::kDirectory);
-    const Status made =
-        identity.ok() ? AdoptDirectory(dir, entry, *identity, mode, owner) : identity.status();
-    if (made.ok()) return made;
-    const bool gone = context_.posix.UnlinkAt(dir, entry, AT_REMOVEDIR) == 0;
-    if (gone && identity.ok()) NoteUnmade(parent, *identity);
+    KEYHOLD_ASSIGN_OR_RETURN(const Identity identity, register_->Enter(InodeKind::kDirectory));
+    const Status made = MakeWhole(dir, entry, AT_REMOVEDIR, [&](const char* scratch) {
+      return AdoptDirectory(dir, scratch, identity, mode, owner);
+    });
+    if (!made.ok()) NoteUnmade(parent, identity);
     return made;
   });
 }
@@ -131,8 +162,10 @@ StatusOr<Entry> Tree::MakeNode(Inode* parent, const std::string& name, mode_t mo
                                Owner owner) {
   if (S_ISREG(mode)) return MakeFile(parent, name, mode, owner);
   return Make(parent, name, [&](int dir, const char* entry) {
-    KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.MkNodAt(dir, entry, mode, device), "making a node"));
-    return GiveTo(dir, entry, owner);
+    return MakeWhole(dir, entry, 0, [&](const char* scratch) {
+      KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.MkNodAt(dir, scratch, mode, device), "making a node"));
+      return GiveTo(dir, scratch, owner);
+    });
   });
 }
 
@@ -142,8 +175,11 @@ StatusOr<Entry> Tree::MakeSymlink(Inode* parent, const std::string& name, const 
     KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed, SealSmall(context_, "symlink", "", target));
     const std::string text = ToName(sealed);
     if (text.size() >= PATH_MAX) return ErrnoError(ENAMETOOLONG, "a link's target has at most 3,000 bytes");
-    KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.SymlinkAt(text.c_str(), dir, entry), "making a link"));
-    return GiveTo(dir, entry, owner);
+    return MakeWhole(dir, entry, 0, [&](const char* scratch) {
+      KEYHOLD_RETURN_IF_ERROR(
+          FromErrno(context_.posix.SymlinkAt(text.c_str(), dir, scratch), "making a link"));
+      return GiveTo(dir, scratch, owner);
+    });
   });
 }
 

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "crypto/hash.h"
 #include "store/bytes.h"
 #include "store/directory.h"
 #include "store/tree.h"
@@ -177,17 +176,16 @@ StatusOr<bool> Tree::RekeyLink(Inode* link, int dir, const char* entry) {
   }
   KEYHOLD_ASSIGN_OR_RETURN(const std::string target, TargetOf(lease->get()));
   KEYHOLD_ASSIGN_OR_RETURN(const std::string sealed, SealSmall(context_, "symlink", "", target));
-  std::array<uint8_t, 16> random;
-  context_.random.Fill(random);
-  const std::string scratch = "T." + crypto::Hex(random);
-  const timespec times[2] = {st.st_atim, st.st_mtim};
-  Status made =
-      FromErrno(context_.posix.SymlinkAt(ToName(sealed).c_str(), dir, scratch.c_str()), "making a link");
-  if (!made.ok()) return made;
-  int result = context_.posix.FChOwnAt(dir, scratch.c_str(), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
-  if (result == 0) result = context_.posix.UTimeNsAt(dir, scratch.c_str(), times, AT_SYMLINK_NOFOLLOW);
-  if (result == 0) result = context_.posix.RenameAt2(dir, scratch.c_str(), dir, entry, 0);
-  if (result != 0) {
+  const auto make = [&](const char* scratch) {
+    const timespec times[2] = {st.st_atim, st.st_mtim};
+    int result = context_.posix.SymlinkAt(ToName(sealed).c_str(), dir, scratch);
+    if (result == 0)
+      result = context_.posix.FChOwnAt(dir, scratch, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
+    if (result == 0) result = context_.posix.UTimeNsAt(dir, scratch, times, AT_SYMLINK_NOFOLLOW);
+    return FromErrno(result, "making a link");
+  };
+  KEYHOLD_ASSIGN_OR_RETURN(const std::string scratch, MakeScratch(dir, 0, make));
+  if (const int result = context_.posix.RenameAt2(dir, scratch.c_str(), dir, entry, 0); result != 0) {
     context_.posix.UnlinkAt(dir, scratch.c_str(), 0);
     return ErrnoError(-result, "replacing a link");
   }

@@ -206,7 +206,8 @@ class BlocksJob final : public Job {
     const Opened opened(path_, O_RDONLY | flags);
     if (opened.fd < 0) return !Gone("opening " + path_);
     if (Pick(2) == 0) posix_fadvise(opened.fd, 0, 0, POSIX_FADV_DONTNEED);
-    const ssize_t got = pread(opened.fd, buffer_.get(), (range.end - range.first) * kBlock, At(range.first));
+    const ssize_t got =
+        ReadWhole(opened.fd, buffer_.get(), (range.end - range.first) * kBlock, At(range.first));
     if (got < 0) return !Gone("reading " + path_);
     const uint32_t end = std::clamp(model_.size, range.first, range.end);
     if (got != At(end - range.first)) Fail("a read of " + path_ + " has another length");

@@ -77,7 +77,7 @@ class BytesJob final : public Job {
     if (fsync(opened.fd) != 0) return !Gone("fsync");
     posix_fadvise(opened.fd, 0, 0, POSIX_FADV_DONTNEED);
     std::string back(text.size(), '\0');
-    if (pread(opened.fd, back.data(), back.size(), 0) < 0) return !Gone("read");
+    if (ReadWhole(opened.fd, back.data(), back.size(), 0) < 0) return !Gone("read");
     if (back != text) Fail("a file without a name has lost what was written");
     return true;
   }
@@ -207,7 +207,7 @@ class BytesJob final : public Job {
     if (opened.fd < 0) return !Gone("open");
     const size_t from = Pick(kSize);
     std::array<uint8_t, 5'000> out;
-    const ssize_t got = pread(opened.fd, out.data(), out.size(), static_cast<off_t>(from));
+    const ssize_t got = ReadWhole(opened.fd, out.data(), out.size(), from);
     if (got < 0) return !Gone("read");
     const size_t expected = from >= file.size ? 0 : std::min(out.size(), file.size - from);
     if (static_cast<size_t>(got) != expected ||

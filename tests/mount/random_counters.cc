@@ -15,7 +15,7 @@ class CountersJob final : public Job {
     if (opened.fd < 0) return !Gone("opening " + Path(i));
     if (!Lock(i, opened.fd)) return !Gone("locking " + Path(i));
     uint64_t value = 0;
-    if (pread(opened.fd, &value, sizeof value, 0) < 0) return !Gone("reading " + Path(i));
+    if (ReadWhole(opened.fd, &value, sizeof value, 0) < 0) return !Gone("reading " + Path(i));
     if (value != model_.value[i]) Fail("the number in " + Path(i) + " is another process's from before");
     ++value;
     if (!WriteWhole(opened.fd, &value, sizeof value, 0)) return !Gone("writing " + Path(i));

@@ -34,4 +34,16 @@ bool Job::WriteWhole(int fd, const void* bytes, size_t size, size_t from) {
   return false;
 }
 
+ssize_t Job::ReadWhole(int fd, void* bytes, size_t size, size_t from) {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t got =
+        pread(fd, static_cast<char*>(bytes) + done, size - done, static_cast<off_t>(from + done));
+    if (got < 0) return -1;
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  return static_cast<ssize_t>(done);
+}
+
 }  // namespace keyhold::testing

@@ -48,6 +48,8 @@ class Job {
   bool Gone(const std::string& what);
   // Whole, or false with errno. A kill may cut a write short; then the next one says what happened.
   static bool WriteWhole(int fd, const void* bytes, size_t size, size_t from);
+  // Up to the end of the file, or -1 with errno. A kill may cut a read short as well.
+  static ssize_t ReadWhole(int fd, void* bytes, size_t size, size_t from);
 
   const std::string dir_;
 

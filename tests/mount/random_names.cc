@@ -152,16 +152,19 @@ class NamesJob final : public Job {
       if (mkdir(root.c_str(), 0755) != 0 && errno != EEXIST) Fail("making " + root);
     }
     const auto found = Description(root_).lines();
+    const std::string under_way = killed && model_.pending ? ", while " + NameOf(model_.last) : "";
     if (killed && model_.pending && found != Description(shadow_).lines()) Do(shadow_, model_.last);
     model_.pending = false;
     const auto expected = Description(shadow_).lines();
     if (found == expected) return;
     for (const auto& [name, line] : expected) {
       const auto there = found.find(name);
-      if (there == found.end()) Fail(root_ + name + " is not there: " + line);
-      if (there->second != line) Fail(root_ + name + " is " + there->second + ", and should be " + line);
+      if (there == found.end()) Fail(root_ + name + " is not there: " + line + under_way);
+      if (there->second != line) {
+        Fail(root_ + name + " is " + there->second + ", and should be " + line + under_way);
+      }
     }
-    Fail(root_ + " has more than it should");
+    Fail(root_ + " has more than it should" + under_way);
   }
 
  private:

@@ -12,6 +12,7 @@
 
 #include "store/survey.h"
 #include "tests/base/forwarding_posix.h"
+#include "tests/store/killed_posix.h"
 #include "tests/store/tree_fixture.h"
 
 namespace keyhold::store {
@@ -304,33 +305,6 @@ TEST_F(ReencryptTest, AnOpenFileWithoutANameGoesOverToo) {
   tree_->Closed(file);
 }
 
-// Lets `calls` changes of the disk through, then none: as a process that is killed.
-class KilledPosix final : public testing::ForwardingPosix {
- public:
-  std::atomic<int> calls{INT_MAX};
-  bool Dead() { return calls-- <= 0; }
-  ssize_t PWrite(int fd, const void* b, size_t n, off_t o, int f) override {
-    return Dead() ? -EIO : ForwardingPosix::PWrite(fd, b, n, o, f);
-  }
-  int FSync(int) override { return calls <= 0 ? -EIO : 0; }
-  int FDataSync(int) override { return calls <= 0 ? -EIO : 0; }
-  int FSetXAttr(int fd, const char* a, const void* v, size_t n, int f) override {
-    return Dead() ? -EIO : ForwardingPosix::FSetXAttr(fd, a, v, n, f);
-  }
-  int FRemoveXAttr(int fd, const char* a) override {
-    return Dead() ? -EIO : ForwardingPosix::FRemoveXAttr(fd, a);
-  }
-  int RenameAt2(int d, const char* p, int e, const char* q, unsigned f) override {
-    return Dead() ? -EIO : ForwardingPosix::RenameAt2(d, p, e, q, f);
-  }
-  int UnlinkAt(int d, const char* p, int f) override {
-    return Dead() ? -EIO : ForwardingPosix::UnlinkAt(d, p, f);
-  }
-  int SymlinkAt(const char* t, int d, const char* p) override {
-    return Dead() ? -EIO : ForwardingPosix::SymlinkAt(t, d, p);
-  }
-};
-
 // Notes which files were synced.
 class SyncsNoted final : public testing::ForwardingPosix {
  public:
@@ -362,7 +336,7 @@ TEST_F(ReencryptTest, WhatIsProvedIsOnTheDisk) {
 TEST_F(ReencryptTest, KilledAnywhereItGoesOn) {
   ASSERT_NO_FATAL_FAILURE(MakeStore());
   tree_.reset();
-  KilledPosix killed;
+  testing::KilledPosix killed;
   const Context dying{killed, crypto::SystemRandom(), keys_, counter_};
   keys_.Add();
   int rounds = 0;
