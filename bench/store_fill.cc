@@ -15,6 +15,7 @@ using namespace keyhold;
 using namespace keyhold::store;
 
 constexpr size_t kFilesOfADirectory = 1000;
+constexpr size_t kFilesInMemory = 100'000;
 constexpr size_t kOpenDescriptors = 256;
 constexpr char kContent[] = "a small file\n";
 
@@ -33,6 +34,7 @@ Status Fill(Tree& tree, size_t files) {
       KEYHOLD_RETURN_IF_ERROR(MakeFile(tree, directory.inode, std::to_string(i)));
     }
     tree.Forget(directory.inode, 1);
+    if ((first + kFilesOfADirectory) % kFilesInMemory == 0) tree.SealSome(absl::ZeroDuration());
   }
   return tree.Close();
 }

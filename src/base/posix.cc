@@ -46,6 +46,9 @@ class System final : public Posix {
   int FDataSync(int fd) override {
     return Retry([&] { return ::fdatasync(fd); });
   }
+  int SyncFs(int fd) override {
+    return Retry([&] { return ::syncfs(fd); });
+  }
   int FTruncate(int fd, off_t size) override {
     return Retry([&] { return ::ftruncate(fd, size); });
   }

@@ -32,6 +32,7 @@ class Posix {
   virtual ssize_t PWrite(int fd, const void* buffer, size_t size, off_t offset, int rwf_flags) = 0;
   virtual int FSync(int fd) = 0;
   virtual int FDataSync(int fd) = 0;
+  virtual int SyncFs(int fd) = 0;
   virtual int FTruncate(int fd, off_t size) = 0;
   virtual int FAllocate(int fd, int mode, off_t offset, off_t size) = 0;
   virtual off_t LSeek(int fd, off_t offset, int whence) = 0;

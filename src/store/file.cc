@@ -85,6 +85,9 @@ StatusOr<std::unique_ptr<File>> File::Open(const Context& context, int fd, Regis
   }
   std::unique_ptr<File> file(new File(context, identity, identity.counter, settled, lines));
   KEYHOLD_RETURN_IF_ERROR(file->LoadSize(fd));
+  // Of most files nobody wants more than the size.
+  file->maps_.Drop(0);
+  file->ciphers_.Drop();
   return file;
 }
 

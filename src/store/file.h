@@ -46,7 +46,17 @@ struct Survey {
 };
 
 class File {
+  using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write
+
  public:
+  // What a sync that is under way will have made durable.
+  class Syncing {
+    friend class File;
+    std::list<Counters>::iterator written;
+    uint64_t round = 0;    // map_rounds_
+    uint64_t counter = 0;  // of the identity
+  };
+
   // The file behind `fd`, which must be empty: gives it that identity. `lines`, which outlives the file,
   // learns what of it is durable; null: nobody does.
   static StatusOr<std::unique_ptr<File>> Create(const Context& context, int fd, const Identity& identity,
@@ -67,21 +77,30 @@ class File {
   Status Truncate(int fd, uint64_t size);
   // fallocate(2): mode 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE[|KEEP_SIZE]; else kUnimplemented.
   Status Allocate(int fd, int mode, uint64_t offset, uint64_t size);
+  // futimens(2). Maps and re-encryption, which are written at any time, leave the times as they are.
+  Status SetTimes(int fd, const timespec times[2]);
   // lseek(2) SEEK_DATA and SEEK_HOLE; errno ENXIO where there is none.
   StatusOr<uint64_t> Seek(int fd, uint64_t offset, Whence whence);
   // Everything written before the call is durable, and so is the size.
   Status Sync(int fd, bool data_only);
+
+  // A sync of many files at once, by somebody else. BeginSync(), then all that is there is made durable,
+  // attributes too, with `result` (a negative errno, or 0), then EndSync(), in any case. Errors as of Sync().
+  Syncing BeginSync(int fd);
+  Status EndSync(int fd, const Syncing& syncing, int result);
+  // Something waits for such a sync: maps, or what was written before the counter `written_before` and that
+  // nobody has synced since.
+  bool AwaitsSync(uint64_t written_before) const;
 
   // Writes down in the maps what has become durable since. Never needed for durability; to be called now and
   // then, and twice before a file is put away, until HasUnsealed() is false.
   Status Seal(int fd);
   bool HasUnsealed() const;
 
-  // The register lags behind the identity: it was written since (kWritten), or found so. Settle() makes it
-  // durable and catches up.
+  // The register lags behind the identity: it was written since (kWritten), or found so. It catches up with a
+  // sync that is not of data only.
   enum class Lag { kNone, kFound, kWritten };
   Lag RegisterLag() const;
-  Status Settle(int fd);
 
   // Looks at some blocks from `first` on, under the file's lock, and returns the block to go on with; nothing
   // at the end. What does not authenticate is noted and left as it is; errors are the disk's.
@@ -92,13 +111,13 @@ class File {
 
   // Wipes the plaintext kept for appends: for a file that nobody has open.
   void Rest();
+  // Nothing would be lost with this object: all that it knows is durable, and in maps and register.
+  bool IsSettled() const;
   // Lets go of what only makes the next call faster (plaintext, maps, expanded keys) where nobody read or
-  // wrote since the last time: of thousands of open files few are in use. False where there was nothing.
+  // wrote since the last time: of thousands of open files few are in use. True when it did, and IsSettled().
   bool Cool();
 
  private:
-  using Counters = std::unordered_map<uint64_t, uint64_t>;  // block: counter of its last write
-
   // The last blocks that were written in part, decrypted: an append to the same block needs no read.
   class RecentBlocks {
    public:
@@ -141,7 +160,10 @@ class File {
   void IsSettled(uint64_t counter);
   Status WriteMap(int fd, uint64_t group, const MapEntries& entries, uint64_t counter);
   void MapsAreDurable();
+  Syncing BeginSyncLocked();
+  Status EndSync(int fd, const Syncing& syncing, int result, bool data_only);
   Status SyncFailed(int error);
+  bool IsSettledLocked() const;
   Status WriteMaps(int fd);
   uint64_t MapReach(const std::map<uint64_t, std::vector<std::pair<uint64_t, uint64_t>>>& by_group) const;
   void Forget(uint64_t first, uint64_t end);
@@ -160,6 +182,7 @@ class File {
   uint64_t size_ = 0;  // guarded by mutex_, as all that follows
   RecentBlocks recent_;
   Counters pending_;                           // written, not known to be durable
+  uint64_t pending_since_ = 0;                 // the counter of the first of them
   std::list<Counters> syncing_;                // what each Sync() under way will have made durable
   Counters durable_;                           // durable, not in a map
   uint64_t reserved_;                          // the identity's counter, as it is durable

@@ -21,31 +21,64 @@ constexpr size_t kUnsealedBlocks = 8192;
 
 }  // namespace
 
-Status File::Sync(int fd, bool data_only) {
-  std::list<Counters>::iterator syncing;
-  uint64_t round = 0;
-  uint64_t counter = 0;
-  {
-    const std::unique_lock lock(mutex_);
-    counter = identity_.counter;
-    syncing = syncing_.insert(syncing_.end(), std::exchange(pending_, {}));
-    round = map_rounds_;
-  }
-  const int result = data_only ? context_.posix.FDataSync(fd) : context_.posix.FSync(fd);
+File::Syncing File::BeginSyncLocked() {
+  Syncing syncing;
+  syncing.written = syncing_.insert(syncing_.end(), std::exchange(pending_, {}));
+  syncing.round = map_rounds_;
+  syncing.counter = identity_.counter;
+  return syncing;
+}
+
+Status File::EndSync(int fd, const Syncing& syncing, int result, bool data_only) {
   const std::unique_lock lock(mutex_);
-  const Counters synced = std::move(*syncing);
-  syncing_.erase(syncing);
+  const Counters synced = std::move(*syncing.written);
+  syncing_.erase(syncing.written);
   if (result != 0) return SyncFailed(-result);
   for (const auto& [block, counter] : synced) {
     uint64_t& last = durable_[block];
     last = std::max(last, counter);
   }
-  if (!data_only) IsSettled(counter);
-  if (round == map_rounds_) {
+  if (!data_only) {
+    reserved_ = std::max(reserved_, syncing.counter);
+    IsSettled(syncing.counter);
+  }
+  if (syncing.round == map_rounds_) {
     MapsAreDurable();
     if (mapped_blocks_ != 0) KEYHOLD_RETURN_IF_ERROR(RaiseSealedLimit(fd));
   }
   return durable_.size() > kUnsealedBlocks ? WriteMaps(fd) : OkStatus();
+}
+
+Status File::Sync(int fd, bool data_only) {
+  Syncing syncing;
+  {
+    const std::unique_lock lock(mutex_);
+    syncing = BeginSyncLocked();
+  }
+  const int result = data_only ? context_.posix.FDataSync(fd) : context_.posix.FSync(fd);
+  return EndSync(fd, syncing, result, data_only);
+}
+
+// What this sync makes durable is sealed next: the counters for that become durable with it.
+File::Syncing File::BeginSync(int fd) {
+  const std::unique_lock lock(mutex_);
+  const bool seals = !pending_.empty() || !durable_.empty();
+  if (seals && context_.counter.Next(floor_) + kReservedAhead / 2 > reserved_) {
+    Identity reserved = identity_;
+    reserved.counter = context_.counter.Next(floor_) + kReservedAhead;
+    (void)Renew(fd, reserved);  // what seals without asks for it again, and tells why it cannot
+  }
+  return BeginSyncLocked();
+}
+
+Status File::EndSync(int fd, const Syncing& syncing, int result) {
+  return EndSync(fd, syncing, result, false);
+}
+
+bool File::AwaitsSync(uint64_t written_before) const {
+  const std::shared_lock lock(mutex_);
+  return mapped_blocks_ != 0 || !written_maps_.empty() ||
+         (!pending_.empty() && pending_since_ < written_before);
 }
 
 // What is in doubt stays under its older entry, or under none, until it is written again.
@@ -67,12 +100,24 @@ void File::Rest() {
   recent_.DropFrom(0);
 }
 
+bool File::IsSettledLocked() const {
+  return pending_.empty() && syncing_.empty() && durable_.empty() && mapped_blocks_ == 0 &&
+         written_maps_.empty() && doubtful_.empty() &&
+         (register_ == nullptr || identity_.counter <= settled_);
+}
+
+bool File::IsSettled() const {
+  const std::shared_lock lock(mutex_);
+  return IsSettledLocked();
+}
+
 bool File::Cool() {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock() || used_.exchange(false)) return false;
   recent_.DropFrom(0);
   maps_.Drop(0);
-  return ciphers_.Drop();
+  ciphers_.Drop();
+  return IsSettledLocked();
 }
 
 Status File::Seal(int fd) {
@@ -137,19 +182,6 @@ File::Lag File::RegisterLag() const {
   const std::shared_lock lock(mutex_);
   if (register_ == nullptr || identity_.counter <= settled_) return Lag::kNone;
   return written_ ? Lag::kWritten : Lag::kFound;
-}
-
-Status File::Settle(int fd) {
-  uint64_t counter = 0;
-  {
-    const std::shared_lock lock(mutex_);
-    counter = identity_.counter;
-  }
-  const int result = context_.posix.FSync(fd);
-  const std::unique_lock lock(mutex_);
-  if (result != 0) return SyncFailed(-result);
-  IsSettled(counter);
-  return OkStatus();
 }
 
 Status File::WriteMap(int fd, uint64_t group, const MapEntries& entries, uint64_t counter) {

@@ -106,7 +106,8 @@ Status File::Rewrite(int fd, uint64_t first, uint8_t* sectors, const std::vector
     }
     crypto::Wipe(payload);
     const crypto::Bytes run(sectors + from * kSectorSize, (to - from) * kSectorSize);
-    KEYHOLD_RETURN_IF_ERROR(WriteFully(context_.posix, fd, run, DataSectorAt(first + from), 0));
+    KEYHOLD_RETURN_IF_ERROR(WriteKeepingTimes(context_.posix, fd, run, DataSectorAt(first + from)));
+    if (pending_.empty()) pending_since_ = counter;
     for (size_t i = from; i < to; ++i) pending_[first + i] = counter;
     survey->bytes += run.size();
     survey->rewritten += to - from;

@@ -89,12 +89,19 @@ Status File::WriteRun(int fd, uint64_t first, size_t count, uint64_t offset, cry
   }
   KEYHOLD_RETURN_IF_ERROR(WriteFully(context_.posix, fd, {sectors, count * kSectorSize}, DataSectorAt(first),
                                      durability == Durability::kDSync ? RWF_DSYNC : 0));
+  if (pending_.empty()) pending_since_ = header.counter;
   Counters& written = durability == Durability::kDSync ? durable_ : pending_;
   for (uint64_t block = first; block < first + count; ++block) {
     if (durability == Durability::kDSync) pending_.erase(block);
     written[block] = header.counter;
   }
   return OkStatus();
+}
+
+Status File::SetTimes(int fd, const timespec times[2]) {
+  const std::unique_lock lock(mutex_);
+  const int result = context_.posix.UTimeNsAt(fd, "", times, AT_EMPTY_PATH);
+  return result == 0 ? OkStatus() : ErrnoError(-result, "changing times");
 }
 
 Status File::Truncate(int fd, uint64_t size) {

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace keyhold::store {
 namespace {
@@ -126,12 +127,25 @@ std::unique_ptr<Inode> InodeTable::Forget(Inode* inode, uint64_t count) {
   const auto found = inodes_.find(inode->key);
   std::unique_ptr<Inode> last = std::move(found->second);
   inodes_.erase(found);
+  NoteUnloaded(inode);
   return last;
 }
 
-bool InodeTable::IsLast(const Inode* inode, uint64_t count) {
+bool InodeTable::ForgetUnlessLast(Inode* inode, uint64_t count) {
   const std::lock_guard lock(mutex_);
-  return inode->lookups == count;
+  if (inode->lookups <= count + (inode->lingers ? 1 : 0)) return false;
+  inode->lookups -= count;
+  return true;
+}
+
+void InodeTable::Linger(Inode* inode) {
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(inode->lingers, true)) ++inode->lookups;
+}
+
+void InodeTable::EndLingering(Inode* inode) {
+  const std::lock_guard lock(mutex_);
+  if (std::exchange(inode->lingers, false)) --inode->lookups;
 }
 
 void InodeTable::Keep(Inode* inode) {
@@ -172,6 +186,23 @@ std::vector<Inode*> InodeTable::All() {
     all.push_back(inode.get());
   }
   return all;
+}
+
+void InodeTable::NoteLoaded(Inode* inode) {
+  const std::lock_guard lock(loaded_mutex_);
+  loaded_.insert(inode);
+}
+
+void InodeTable::NoteUnloaded(Inode* inode) {
+  const std::lock_guard lock(loaded_mutex_);
+  loaded_.erase(inode);
+}
+
+std::vector<Inode*> InodeTable::Loaded() {
+  const std::lock_guard lock(mutex_);
+  const std::lock_guard loaded_lock(loaded_mutex_);
+  for (Inode* inode : loaded_) ++inode->lookups;
+  return {loaded_.begin(), loaded_.end()};
 }
 
 }  // namespace keyhold::store

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "store/file.h"
 #include "store/names.h"
@@ -42,11 +43,12 @@ struct Inode {
   InodeKey key{};
   mode_t type = 0;       // S_IFREG, S_IFDIR ...
   std::string handle;    // a struct file_handle; empty: `pinned` is always set; a link's: guarded by `mutex`
-  uint64_t lookups = 0;  // guarded by InodeTable
+  uint64_t lookups = 0;  // guarded by InodeTable, as is the next
+  bool lingers = false;  // one of the lookups is there for the sake of `file`
 
   std::mutex mutex;  // of all below
   Lease pinned;
-  std::unique_ptr<File> file;         // regular files, once needed
+  std::shared_ptr<File> file;         // regular files, while it is of use: InodeTable::NoteLoaded()
   std::optional<Identity> directory;  // directories, once needed
   std::unique_ptr<Names> names;
   int opens = 0;
@@ -79,8 +81,12 @@ class InodeTable {
   // Takes `count` lookups back; after the last one returns the inode, which the caller ends.
   std::unique_ptr<Inode> Forget(Inode* inode, uint64_t count);
 
-  // True when there are no more lookups of it than `count`.
-  bool IsLast(const Inode* inode, uint64_t count);
+  // The same, but where it would be the last one, apart from that with which it lingers: false then, and
+  // nothing happens.
+  bool ForgetUnlessLast(Inode* inode, uint64_t count);
+  // An inode whose lookups are about to go stays with one more, until EndLingering(), which takes that back.
+  void Linger(Inode* inode);
+  void EndLingering(Inode* inode);
 
   // One more lookup of an inode that has some.
   void Keep(Inode* inode);
@@ -90,6 +96,12 @@ class InodeTable {
 
   // Every inode, with one more lookup each: the caller gives them back with Forget().
   std::vector<Inode*> All();
+
+  // The inode's file came to memory, or went; its mutex is held. An inode that ends goes by itself.
+  void NoteLoaded(Inode* inode);
+  void NoteUnloaded(Inode* inode);
+  // As All(), of those only whose file is in memory.
+  std::vector<Inode*> Loaded();
 
  private:
   struct HashKey {
@@ -109,7 +121,9 @@ class InodeTable {
   std::mutex mutex_;
   std::unordered_map<InodeKey, std::unique_ptr<Inode>, HashKey> inodes_;  // guarded by mutex_
   std::unordered_map<Inode*, Cached> open_;                               // guarded by mutex_
-  std::list<Inode*> recent_;  // guarded by mutex_; last used first
+  std::list<Inode*> recent_;           // guarded by mutex_; last used first
+  std::mutex loaded_mutex_;            // taken last of all: after mutex_, and after an inode's
+  std::unordered_set<Inode*> loaded_;  // guarded by loaded_mutex_
 };
 
 }  // namespace keyhold::store

@@ -28,4 +28,16 @@ Status WriteFully(Posix& posix, int fd, crypto::Bytes in, uint64_t offset, int r
   return OkStatus();
 }
 
+Status WriteKeepingTimes(Posix& posix, int fd, crypto::Bytes in, uint64_t offset) {
+  struct stat st;
+  if (const int result = posix.FStatAt(fd, "", &st, AT_EMPTY_PATH); result != 0) {
+    return ErrnoError(-result, "reading a backing file's times");
+  }
+  const Status written = WriteFully(posix, fd, in, offset, 0);
+  const timespec times[2] = {{0, UTIME_OMIT}, st.st_mtim};
+  const int kept = posix.UTimeNsAt(fd, "", times, AT_EMPTY_PATH);
+  if (!written.ok() || kept == 0) return written;
+  return ErrnoError(-kept, "keeping a backing file's times");
+}
+
 }  // namespace keyhold::store

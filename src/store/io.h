@@ -13,4 +13,7 @@ StatusOr<size_t> ReadFully(Posix& posix, int fd, crypto::MutableBytes out, uint6
 // Writes all of `in`. After an error any part of it may have been written.
 Status WriteFully(Posix& posix, int fd, crypto::Bytes in, uint64_t offset, int rwf_flags);
 
+// The same for what no user has written: the file's times stay. Not while others write to it or set them.
+Status WriteKeepingTimes(Posix& posix, int fd, crypto::Bytes in, uint64_t offset);
+
 }  // namespace keyhold::store

@@ -178,7 +178,7 @@ void Mount::Impl::SealNowAndThen() {
   while (
       !changed_.wait_for(lock, absl::ToChronoMilliseconds(options_.seal_interval), [&] { return ended_; })) {
     lock.unlock();
-    tree_->SealSome(false);
+    tree_->SealSome(options_.sync_after);
     since += options_.seal_interval;
     const auto share = static_cast<int64_t>(1 + tree_->register_size() / kLinesOfAnInterval);
     if (since >= options_.register_interval * share) {

@@ -27,6 +27,8 @@ struct MountOptions {
   size_t open_descriptors = 2048;
   // How often what became durable is written down in the maps.
   absl::Duration seal_interval = absl::Seconds(5);
+  // After how long what a program wrote and nobody synced is synced here.
+  absl::Duration sync_after = absl::Minutes(1);
   // How often the register is put on the disk where there is something new; for each hundred thousand lines
   // that it has.
   absl::Duration register_interval = absl::Minutes(1);

@@ -65,7 +65,7 @@ Status SealMap::Write(int fd, uint64_t group, const MapEntries& entries, uint64_
   SealSector(*cipher, {file_, group, SectorKind::kMap}, header, payload.data(), sector.data());
   const std::lock_guard lock(mutex_);
   cache_.remove_if([&](const auto& cached) { return cached.first == group; });
-  return WriteFully(context_.posix, fd, sector, MapSectorAt(group), 0);
+  return WriteKeepingTimes(context_.posix, fd, sector, MapSectorAt(group));
 }
 
 void SealMap::Drop(uint64_t group) {

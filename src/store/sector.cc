@@ -63,11 +63,9 @@ bool OpenSector(const crypto::Aes256Gcm& cipher, const SectorPlace& place, const
                      sector + kTagAt, payload);
 }
 
-bool FileCiphers::Drop() {
+void FileCiphers::Drop() {
   const std::lock_guard lock(mutex_);
-  const bool any = !ciphers_.empty();
   ciphers_.clear();
-  return any;
 }
 
 StatusOr<const crypto::Aes256Gcm*> FileCiphers::For(DataKeyId key) {

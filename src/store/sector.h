@@ -53,8 +53,8 @@ class FileCiphers {
   // Valid until Drop(). Errors as of DataKeySource::Find.
   StatusOr<const crypto::Aes256Gcm*> For(DataKeyId key);
 
-  // Lets go of the expanded keys, of which nobody uses one now. False where there are none.
-  bool Drop();
+  // Lets go of the expanded keys, of which nobody uses one now.
+  void Drop();
 
  private:
   const keyring::DataKeySource& keys_;

@@ -240,8 +240,8 @@ Status Surveyor::VisitFile(Inode* inode) {
   bool sound = true;
   bool changed = false;
   Survey::MapCounters maps;
-  KEYHOLD_RETURN_IF_ERROR(LookThrough(inode, *file, fd, &sound, &changed, &maps));
-  if (pass_ == Pass::kAccept) KEYHOLD_RETURN_IF_ERROR(AcceptFile(*file, fd, maps));
+  KEYHOLD_RETURN_IF_ERROR(LookThrough(inode, file->get(), fd, &sound, &changed, &maps));
+  if (pass_ == Pass::kAccept) KEYHOLD_RETURN_IF_ERROR(AcceptFile(file->get(), fd, maps));
   if (!Rewrites() || !sound) return OkStatus();
   // The identity's key says that the whole file is under it.
   const auto moved = tree_.RekeyAttributes(inode, fd);
@@ -313,7 +313,7 @@ Status Surveyor::AcceptDirectory(int fd, const Identity& found) {
 
 Status Surveyor::AcceptFile(File* file, int fd, const Survey::MapCounters& maps) {
   CompareWithFormer(file->identity(), maps);
-  KEYHOLD_RETURN_IF_ERROR(file->Settle(fd));
+  KEYHOLD_RETURN_IF_ERROR(file->Sync(fd, false));
   for (const auto& [group, counter] : maps) tree_.register_->Raise(file->id(), PartOfMap(group), counter);
   return OkStatus();
 }

@@ -1,7 +1,6 @@
 #include "store/tree.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
@@ -15,13 +14,10 @@ namespace {
 
 constexpr char kRoot[] = "root";
 constexpr uint64_t kLoggedCorruptions = 1000;
-constexpr size_t kManyFiles = 1000;
 
 Status FromErrno(int result, const char* what) {
   return result >= 0 ? OkStatus() : ErrnoError(-result, what);
 }
-
-bool LagsBehind(const File& file) { return file.RegisterLag() == File::Lag::kWritten; }
 
 }  // namespace
 
@@ -86,9 +82,9 @@ Status Tree::Count(const Inode* inode, Status status) {
 
 // A crash between the making of an inode and of its identity leaves an empty one without: it gets its
 // identity now.
-StatusOr<File*> Tree::FileOf(Inode* inode, int fd) {
+StatusOr<std::shared_ptr<File>> Tree::FileOf(Inode* inode, int fd) {
   const std::lock_guard lock(inode->mutex);
-  if (inode->file != nullptr) return inode->file.get();
+  if (inode->file != nullptr) return inode->file;
   struct stat st;
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FStatAt(fd, "", &st, AT_EMPTY_PATH), "reading an inode"));
   const bool bare =
@@ -100,9 +96,10 @@ StatusOr<File*> Tree::FileOf(Inode* inode, int fd) {
   } else {
     KEYHOLD_ASSIGN_OR_RETURN(file, File::Open(context_, fd, register_.get()));
   }
-  if (file->identity().previous != 0) KEYHOLD_RETURN_IF_ERROR(FinishMoves(file.get(), fd));
+  if (file->identity().previous != 0) KEYHOLD_RETURN_IF_ERROR(FinishMoves(*file, fd));
   inode->file = std::move(file);
-  return inode->file.get();
+  inodes_.NoteLoaded(inode);
+  return inode->file;
 }
 
 // The same of a directory.
@@ -158,7 +155,10 @@ StatusOr<Entry> Tree::Finish(int dir, const SealedName& sealed, Fresh* fresh) {
                                                                  : inodes_.Lend(entry.inode, fresh->lease));
     if (fresh != nullptr) {
       const std::lock_guard lock(entry.inode->mutex);
-      if (entry.inode->file == nullptr) entry.inode->file = std::move(fresh->file);
+      if (entry.inode->file == nullptr) {
+        entry.inode->file = std::move(fresh->file);
+        inodes_.NoteLoaded(entry.inode);
+      }
     }
     return Count(entry.inode, SetSize(entry.inode, lease->get(), &entry.st));
   }();
@@ -169,22 +169,28 @@ StatusOr<Entry> Tree::Finish(int dir, const SealedName& sealed, Fresh* fresh) {
   return entry;
 }
 
+// Sealing needs the inode to be there still: one with a file that is not settled lingers. What has no name
+// left goes with its last lookup.
 void Tree::Forget(Inode* inode, uint64_t count) {
-  // Sealing needs the inode to be there still: it is asked for before the last lookup goes. What has no name
-  // left goes with that lookup, and needs none.
-  File* const file = inode->file.get();
-  const bool settle =
-      file != nullptr && inodes_.IsLast(inode, count) && (file->HasUnsealed() || LagsBehind(*file));
-  if (file != nullptr && (file->HasUnsealed() || settle)) {
-    if (const auto lease = inodes_.Open(inode); lease.ok() && HasName((*lease)->get())) {
-      const int fd = (*lease)->get();
-      Status status;
-      for (int i = 0; status.ok() && i < 2 && file->HasUnsealed(); ++i) status = file->Seal(fd);
-      if (status.ok() && settle && LagsBehind(*file)) status = file->Settle(fd);
-      (void)Count(inode, status);
-    }
+  if (inodes_.ForgetUnlessLast(inode, count)) return;
+  if (IsWorthKeeping(inode)) {
+    inodes_.Linger(inode);
+  } else {
+    inodes_.EndLingering(inode);
   }
   inodes_.Forget(inode, count);
+}
+
+bool Tree::IsWorthKeeping(Inode* inode) {
+  const std::shared_ptr<File> file = LoadedFileOf(inode);
+  if (file == nullptr || file->IsSettled()) return false;
+  const auto lease = inodes_.Open(inode);
+  return lease.ok() && HasName((*lease)->get());
+}
+
+std::shared_ptr<File> Tree::LoadedFileOf(Inode* inode) {
+  const std::lock_guard lock(inode->mutex);
+  return inode->file;
 }
 
 bool Tree::HasName(int fd) {
@@ -224,7 +230,7 @@ StatusOr<struct stat> Tree::StatOf(Inode* inode, int fd) {
 // The size that users see, in place of the backing inode's.
 Status Tree::SetSize(Inode* inode, int fd, struct stat* st) {
   if (S_ISREG(st->st_mode)) {
-    KEYHOLD_ASSIGN_OR_RETURN(const File* file, FileOf(inode, fd));
+    KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, fd));
     st->st_size = static_cast<off_t>(file->size());
   } else if (S_ISLNK(st->st_mode)) {
     KEYHOLD_ASSIGN_OR_RETURN(const std::string target, TargetOf(fd));
@@ -240,18 +246,22 @@ StatusOr<struct stat> Tree::Attributes(Inode* inode) {
   return st;
 }
 
-Status Tree::SetOwnerAndTimes(const Change& change, int fd) {
-  if (change.uid.has_value() || change.gid.has_value()) {
-    const int result =
-        context_.posix.FChOwnAt(fd, "", change.uid.value_or(-1), change.gid.value_or(-1), AT_EMPTY_PATH);
-    KEYHOLD_RETURN_IF_ERROR(FromErrno(result, "changing an owner"));
+Status Tree::SetOwner(const Change& change, int fd) {
+  if (!change.uid.has_value() && !change.gid.has_value()) return OkStatus();
+  const int result =
+      context_.posix.FChOwnAt(fd, "", change.uid.value_or(-1), change.gid.value_or(-1), AT_EMPTY_PATH);
+  return FromErrno(result, "changing an owner");
+}
+
+Status Tree::SetTimes(Inode* inode, const Change& change, int fd) {
+  if (!change.accessed.has_value() && !change.modified.has_value()) return OkStatus();
+  constexpr timespec kOmit{0, UTIME_OMIT};
+  const timespec times[2] = {change.accessed.value_or(kOmit), change.modified.value_or(kOmit)};
+  if (S_ISREG(inode->type)) {
+    KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, fd));
+    return file->SetTimes(fd, times);
   }
-  if (change.accessed.has_value() || change.modified.has_value()) {
-    constexpr timespec kOmit{0, UTIME_OMIT};
-    const timespec times[2] = {change.accessed.value_or(kOmit), change.modified.value_or(kOmit)};
-    return FromErrno(context_.posix.UTimeNsAt(fd, "", times, AT_EMPTY_PATH), "changing times");
-  }
-  return OkStatus();
+  return FromErrno(context_.posix.UTimeNsAt(fd, "", times, AT_EMPTY_PATH), "changing times");
 }
 
 StatusOr<struct stat> Tree::SetAttributes(Inode* inode, const Change& change) {
@@ -265,17 +275,12 @@ StatusOr<struct stat> Tree::SetAttributes(Inode* inode, const Change& change) {
     KEYHOLD_RETURN_IF_ERROR(Count(inode, (*file)->Truncate(fd, *change.size)));
   }
   // Owner first: changing it takes the set-user-id bits away, which a mode given with it means to keep.
-  Change owner = change;
-  owner.accessed = owner.modified = std::nullopt;
-  KEYHOLD_RETURN_IF_ERROR(SetOwnerAndTimes(owner, fd));
+  KEYHOLD_RETURN_IF_ERROR(SetOwner(change, fd));
   if (change.mode.has_value()) {
     const int result = context_.posix.FChMod(fd, *change.mode & 07777);
     KEYHOLD_RETURN_IF_ERROR(FromErrno(result == -EBADF ? -EOPNOTSUPP : result, "changing a mode"));
   }
-  Change times = change;
-  times.uid = std::nullopt;
-  times.gid = std::nullopt;
-  KEYHOLD_RETURN_IF_ERROR(SetOwnerAndTimes(times, fd));
+  KEYHOLD_RETURN_IF_ERROR(Count(inode, SetTimes(inode, change, fd)));
   auto st = StatOf(inode, fd);
   if (!st.ok()) return Count(inode, st.status());
   return st;
@@ -294,7 +299,7 @@ void Tree::Closed(Inode* inode) {
 StatusOr<size_t> Tree::Read(Inode* inode, uint64_t offset, crypto::MutableBytes out) {
   Asked();
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
-  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, lease->get()));
   auto got = file->Read(lease->get(), offset, out);
   if (!got.ok()) return Count(inode, got.status());
   return got;
@@ -303,19 +308,19 @@ StatusOr<size_t> Tree::Read(Inode* inode, uint64_t offset, crypto::MutableBytes 
 Status Tree::Write(Inode* inode, uint64_t offset, crypto::Bytes in, Durability durability) {
   Asked();
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
-  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, lease->get()));
   return Count(inode, file->Write(lease->get(), offset, in, durability));
 }
 
 Status Tree::Allocate(Inode* inode, int mode, uint64_t offset, uint64_t size) {
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
-  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, lease->get()));
   return Count(inode, file->Allocate(lease->get(), mode, offset, size));
 }
 
 StatusOr<uint64_t> Tree::Seek(Inode* inode, uint64_t offset, Whence whence) {
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
-  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, lease->get()));
   return file->Seek(lease->get(), offset, whence);
 }
 
@@ -323,7 +328,7 @@ Status Tree::Sync(Inode* inode, bool data_only) {
   Asked();
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(inode));
   if (!S_ISREG(inode->type)) return FromErrno(context_.posix.FSync(lease->get()), "syncing a directory");
-  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, lease->get()));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, lease->get()));
   return Count(inode, file->Sync(lease->get(), data_only));
 }
 
@@ -333,27 +338,6 @@ StatusOr<struct statvfs> Tree::Space() {
       FromErrno(context_.posix.StatVFs(root_lease_->get(), &space), "reading free space"));
   space.f_namemax = kLongestName;
   return space;
-}
-
-void Tree::SealSome(bool all) {
-  size_t cooled = 0;
-  for (Inode* inode : inodes_.All()) {
-    File* file = nullptr;
-    {
-      const std::lock_guard lock(inode->mutex);
-      file = inode->file.get();
-    }
-    if (file != nullptr && file->HasUnsealed()) {
-      const auto lease = inodes_.Open(inode);
-      for (int i = 0; lease.ok() && i < (all ? 2 : 1) && file->HasUnsealed(); ++i) {
-        if (!Count(inode, file->Seal((*lease)->get())).ok()) break;
-      }
-    }
-    if (file != nullptr && file->Cool()) ++cooled;
-    Forget(inode, 1);
-  }
-  // What thousands of files let go of lies scattered, and would stay with this process.
-  if (cooled >= kManyFiles) malloc_trim(0);
 }
 
 }  // namespace keyhold::store

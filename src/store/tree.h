@@ -13,6 +13,7 @@
 #include <mutex>
 #include <set>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -110,9 +111,11 @@ class Tree {
   StatusOr<std::vector<std::string>> ListAttributes(Inode* inode);
   Status RemoveAttribute(Inode* inode, const std::string& name);
 
-  // Writes down in the maps what has become durable (File::Seal), and lets go of what idle files keep in
-  // memory. `all`: until nothing is left, as before a clean end.
-  void SealSome(bool all);
+  // Makes durable what nobody has synced for `patience` since it was written, writes down in the maps what is
+  // durable, and lets go of the files that are idle.
+  void SealSome(absl::Duration patience);
+  // The same of all that is there, until nothing is left of it, as before a clean end.
+  void SealAll();
 
   // The number of the register on the disk: who remembers it notices an older store. 0: there is none, the
   // store is from before there were any.
@@ -139,6 +142,12 @@ class Tree {
     std::string name;
   };
 
+  // An inode, with a lookup, and its file, which is in memory.
+  struct Loaded {
+    Inode* inode = nullptr;
+    std::shared_ptr<File> file;
+  };
+
   // A file that was just made: it need not be opened and read to be known.
   struct Fresh {
     Lease lease;
@@ -153,7 +162,9 @@ class Tree {
   StatusOr<Identity> DirectoryIdentity(Inode* directory, int fd);
   Status Count(const Inode* inode, Status status);
   void Asked() { requests_.fetch_add(1, std::memory_order_relaxed); }
-  StatusOr<File*> FileOf(Inode* inode, int fd);
+  StatusOr<std::shared_ptr<File>> FileOf(Inode* inode, int fd);
+  std::shared_ptr<File> LoadedFileOf(Inode* inode);
+  bool IsWorthKeeping(Inode* inode);
   bool HasName(int fd);
   StatusOr<const Names*> NamesOf(Inode* directory, int fd);
   StatusOr<struct stat> StatOf(Inode* inode, int fd);
@@ -161,7 +172,8 @@ class Tree {
   StatusOr<std::string> SealedTargetOf(int fd);
   StatusOr<std::string> TargetOf(int fd);
   StatusOr<DataKeyId> KeyOfLink(int fd);
-  Status SetOwnerAndTimes(const Change& change, int fd);
+  Status SetOwner(const Change& change, int fd);
+  Status SetTimes(Inode* inode, const Change& change, int fd);
   StatusOr<Entry> Finish(int dir, const SealedName& sealed, Fresh* fresh = nullptr);
   Status WriteSide(int dir, const SealedName& sealed);
   void RemoveSide(int dir, const SealedName& sealed);
@@ -179,6 +191,11 @@ class Tree {
   void NoteUnmade(Inode* parent, const Identity& identity);
   void NoteRemovedFrom(Inode* directory);
   Status RecordHoldingRecording(std::optional<uint64_t> above, bool end);
+  std::vector<Loaded> LoadedFiles();
+  Status SyncTogether(std::span<const Loaded> files);
+  Status SyncAtOnce(std::span<const Loaded> files);
+  bool SealRound(uint64_t written_before);
+  bool Unload(const Loaded& loaded);
   Status SettleFiles();
   Status SettleRemovals();
   StatusOr<bool> RenewRoot(bool registered);
@@ -195,7 +212,7 @@ class Tree {
   Status MoveNames(Inode* directory, int fd, const Identity& identity, DataKeyId from);
   Status MoveEntry(int fd, const Names& from, const Names& to, const std::string& entry);
   StatusOr<bool> MoveAttributes(int fd, const Identity& identity, DataKeyId from);
-  Status FinishMoves(File* file, int fd);
+  Status FinishMoves(File& file, int fd);
   StatusOr<bool> RekeyDirectory(Inode* directory, int fd);
   StatusOr<bool> RekeyAttributes(Inode* inode, int fd);
   StatusOr<bool> RekeyLink(Inode* link, int dir, const char* entry);

@@ -204,6 +204,8 @@ StatusOr<Tree::Target> Tree::PinTarget(int dir, const char* entry) {
   if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return target;
   if (target.inode != nullptr) {
     KEYHOLD_ASSIGN_OR_RETURN(target.lease, inodes_.Open(target.inode));
+    // In memory from now on: one that is open goes on when the register has no line of it any more.
+    if (S_ISREG(st.st_mode)) (void)FileOf(target.inode, target.lease->get());
     return target;
   }
   const int fd = context_.posix.OpenAt(dir, entry, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);

@@ -46,8 +46,8 @@ Status Tree::FitRegister(Register& found, uint64_t min_generation) {
 // Nothing for what is damaged: its line stays.
 std::optional<FileId> Tree::IdOf(const Target& target, InodeKind kind) {
   if (target.inode != nullptr) {
-    const std::lock_guard lock(target.inode->mutex);
-    if (target.inode->file != nullptr) return target.inode->file->id();
+    const std::shared_ptr<File> file = LoadedFileOf(target.inode);
+    if (file != nullptr) return file->id();
   }
   const auto identity = ReadIdentity(context_, target.lease->get(), kind);
   return identity.ok() ? std::optional<FileId>(identity->id) : std::nullopt;
@@ -87,21 +87,17 @@ void Tree::NoteRemovedFrom(Inode* directory) {
 
 Status Tree::SettleFiles() {
   size_t found = 0;
-  Status status;
-  for (Inode* inode : inodes_.All()) {
-    File* file = nullptr;
-    {
-      const std::lock_guard lock(inode->mutex);
-      file = inode->file.get();
-    }
-    const File::Lag lag = file == nullptr ? File::Lag::kNone : file->RegisterLag();
+  std::vector<Loaded> behind;
+  for (Loaded& loaded : LoadedFiles()) {
+    const File::Lag lag = loaded.file->RegisterLag();
     if (lag == File::Lag::kWritten || (lag == File::Lag::kFound && ++found <= kFoundAtATime)) {
-      const auto lease = inodes_.Open(inode);
-      const Status settled = lease.ok() ? file->Settle((*lease)->get()) : lease.status();
-      if (status.ok()) status = settled;
+      behind.push_back(std::move(loaded));
+    } else {
+      Forget(loaded.inode, 1);
     }
-    Forget(inode, 1);
   }
+  const Status status = SyncTogether(behind);
+  for (const Loaded& loaded : behind) Forget(loaded.inode, 1);
   return status;
 }
 
@@ -177,7 +173,7 @@ Status Tree::NextGeneration(uint64_t above) {
 Status Tree::Close() {
   const std::lock_guard recording(recording_);
   closed_ = true;
-  SealSome(true);
+  SealAll();
   return RecordHoldingRecording(numbered_ ? std::optional<uint64_t>(0) : std::nullopt, true);
 }
 

@@ -31,6 +31,25 @@ DataKeyId KeyOfSmall(std::string_view sealed) {
   return sealed.size() < sizeof(DataKeyId) ? 0 : Load<uint32_t>(crypto::AsBytes(sealed).data());
 }
 
+// A directory's time of modification stays, whatever is done to its entries meanwhile.
+class KeptTimes {
+ public:
+  KeptTimes(Posix& posix, int fd)
+      : posix_(posix), fd_(fd), known_(posix.FStatAt(fd, "", &st_, AT_EMPTY_PATH) == 0) {}
+  ~KeptTimes() {
+    const timespec times[2] = {{0, UTIME_OMIT}, st_.st_mtim};
+    if (known_) posix_.UTimeNsAt(fd_, "", times, AT_EMPTY_PATH);
+  }
+  KeptTimes(const KeptTimes&) = delete;
+  KeptTimes& operator=(const KeptTimes&) = delete;
+
+ private:
+  Posix& posix_;
+  const int fd_;
+  struct stat st_ {};
+  const bool known_;
+};
+
 }  // namespace
 
 StatusOr<std::vector<std::pair<std::string, std::string>>> BackingAttributes(Posix& posix, int fd) {
@@ -58,6 +77,7 @@ void Tree::NoteMoved(Inode* parent, const std::string& name) {
 
 // From `from` to identity.key; `identity`, which names both, is durable, and directory->mutex is held.
 Status Tree::MoveNames(Inode* directory, int fd, const Identity& identity, DataKeyId from) {
+  const KeptTimes kept(context_.posix, fd);
   KEYHOLD_ASSIGN_OR_RETURN(const Names old_names, Names::Of(context_, Under(identity, from)));
   KEYHOLD_ASSIGN_OR_RETURN(Names new_names, Names::Of(context_, identity));
   std::vector<std::string> entries;
@@ -122,11 +142,11 @@ StatusOr<bool> Tree::MoveAttributes(int fd, const Identity& identity, DataKeyId 
   return changed;
 }
 
-Status Tree::FinishMoves(File* file, int fd) {
-  const Identity identity = file->identity();
+Status Tree::FinishMoves(File& file, int fd) {
+  const Identity identity = file.identity();
   KEYHOLD_RETURN_IF_ERROR(MoveAttributes(fd, identity, identity.previous).status());
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FSync(fd), "syncing a backing file"));
-  return file->SetKeys(fd, identity.key, 0);
+  return file.SetKeys(fd, identity.key, 0);
 }
 
 // True when something was moved. Where it fails, the next who opens the directory goes on.
@@ -147,7 +167,7 @@ StatusOr<bool> Tree::RekeyDirectory(Inode* directory, int fd) {
 
 // A file's attributes and identity. Durable with the file's next sync.
 StatusOr<bool> Tree::RekeyAttributes(Inode* inode, int fd) {
-  KEYHOLD_ASSIGN_OR_RETURN(File * file, FileOf(inode, fd));
+  KEYHOLD_ASSIGN_OR_RETURN(const auto file, FileOf(inode, fd));
   const std::unique_lock gate(gate_);
   const DataKeyId active = context_.keys.Active();
   const Identity identity = file->identity();
@@ -156,7 +176,7 @@ StatusOr<bool> Tree::RekeyAttributes(Inode* inode, int fd) {
   KEYHOLD_RETURN_IF_ERROR(file->SetKeys(fd, active, attributes.empty() ? 0 : identity.key));
   if (attributes.empty()) return true;
   KEYHOLD_RETURN_IF_ERROR(FromErrno(context_.posix.FSync(fd), "syncing a backing file"));
-  KEYHOLD_RETURN_IF_ERROR(FinishMoves(file, fd));
+  KEYHOLD_RETURN_IF_ERROR(FinishMoves(*file, fd));
   return true;
 }
 
@@ -170,6 +190,7 @@ StatusOr<DataKeyId> Tree::KeyOfLink(int fd) {
 StatusOr<bool> Tree::RekeyLink(Inode* link, int dir, const char* entry) {
   KEYHOLD_ASSIGN_OR_RETURN(const Lease lease, inodes_.Open(link));
   const std::unique_lock gate(gate_);
+  const KeptTimes kept(context_.posix, dir);
   struct stat st;
   if (context_.posix.FStatAt(dir, entry, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_ino != link->key.number) {
     return false;  // it was moved or removed meanwhile

@@ -17,6 +17,7 @@ class ForwardingPosix : public Posix {
   }
   int FSync(int fd) override { return next_.FSync(fd); }
   int FDataSync(int fd) override { return next_.FDataSync(fd); }
+  int SyncFs(int fd) override { return next_.SyncFs(fd); }
   int FTruncate(int fd, off_t n) override { return next_.FTruncate(fd, n); }
   int FAllocate(int fd, int m, off_t o, off_t n) override { return next_.FAllocate(fd, m, o, n); }
   off_t LSeek(int fd, off_t o, int w) override { return next_.LSeek(fd, o, w); }

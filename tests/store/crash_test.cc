@@ -80,11 +80,21 @@ class Crashes : public testing::StoreFixture, public ::testing::WithParamInterfa
     const Status status = file_->Seal(disk_.fd());
     ASSERT_TRUE(status.ok()) << status;
   }
+  void SyncWithOthers() {
+    const auto syncing = file_->BeginSync(disk_.fd());
+    if (Pick(2) == 0) Write();
+    if (Pick(4) == 0) Seal();
+    const std::map<uint64_t, Block> before = now_;
+    ASSERT_TRUE(file_->EndSync(disk_.fd(), syncing, forgetful_posix_.SyncFs(disk_.fd())).ok());
+    for (const auto& [block, content] : before) may_[block] = {content};
+  }
   void Step() {
     clock_.Advance(absl::Milliseconds(Pick(100'000)));
-    switch (Pick(8)) {
+    switch (Pick(9)) {
       case 0:
         return Sync();
+      case 8:
+        return SyncWithOthers();
       case 1:
       case 2:
         return Seal();

@@ -85,6 +85,7 @@ class WatchedDisk final : public testing::ForwardingPosix {
     return fail_syncs ? -EIO : 0;
   }
   int FSync(int fd) override { return FDataSync(fd); }
+  int SyncFs(int fd) override { return FDataSync(fd); }
   ssize_t PWrite(int fd, const void* buffer, size_t size, off_t offset, int flags) override {
     if (offset == static_cast<off_t>(MapSectorAt(0))) calls.push_back("map");
     return ForwardingPosix::PWrite(fd, buffer, size, offset, flags);

@@ -54,6 +54,7 @@ class ForgetfulPosix final : public ForwardingPosix {
   }
   int FSync(int) override { return Pin(ops_.size()); }
   int FDataSync(int) override { return Pin(MustKeep(true)); }
+  int SyncFs(int fd) override { return FSync(fd); }
   int FTruncate(int fd, off_t size) override {
     ops_.push_back({Kind::kTruncate, static_cast<uint64_t>(size), 0, {}});
     sectors_ = static_cast<uint64_t>(size) / store::kSectorSize;

@@ -79,6 +79,12 @@ class ForgetfulTree final : public ForwardingPosix {
   }
   int FSync(int fd) override { return PinAll(fd, false); }
   int FDataSync(int fd) override { return PinAll(fd, true); }
+  int SyncFs(int) override {
+    const std::lock_guard lock(mutex_);
+    for (const Op& op : ops_) Apply(op, durable_);
+    ops_.clear();
+    return 0;
+  }
   int FTruncate(int fd, off_t size) override {
     const std::lock_guard lock(mutex_);
     Log({Kind::kTruncate, Of(fd), static_cast<uint64_t>(size)});
@@ -148,8 +154,10 @@ class ForgetfulTree final : public ForwardingPosix {
   }
   int RenameAt2(int old_dir, const char* old_path, int dir, const char* path, unsigned flags) override {
     const std::lock_guard lock(mutex_);
+    // rename(2): of two names of one file both stay.
+    const bool nothing = flags == 0 && At(old_dir, old_path) == At(dir, path);
     const int result = ForwardingPosix::RenameAt2(old_dir, old_path, dir, path, flags);
-    if (result == 0) {
+    if (result == 0 && !nothing) {
       Op op{Kind::kRename, Of(old_dir), (flags & RENAME_EXCHANGE) != 0 ? uint64_t{1} : 0};
       op.other = Of(dir);
       op.name = old_path;

@@ -19,6 +19,7 @@ class UnsyncedPosix final : public keyhold::testing::ForwardingPosix {
  public:
   int FSync(int) override { return 0; }
   int FDataSync(int) override { return 0; }
+  int SyncFs(int) override { return 0; }
   ssize_t PWrite(int fd, const void* buffer, size_t size, off_t offset, int) override {
     return ForwardingPosix::PWrite(fd, buffer, size, offset, 0);
   }
@@ -324,7 +325,7 @@ void Mounted::OfAny(const Request& request, const std::string& name, uint64_t of
     case 6:
       return Forget(request.inode);
     case 7:
-      tree_->SealSome(request.a % 2 == 0);
+      request.a % 2 == 0 ? tree_->SealAll() : tree_->SealSome(absl::ZeroDuration());
       return Send(FUSE_STATFS, inode, "");
     default: {
       fuse_setattr_in in{};

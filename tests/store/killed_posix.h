@@ -23,6 +23,7 @@ class KilledPosix final : public ForwardingPosix {
   }
   int FSync(int) override { return calls <= 0 ? -EIO : 0; }
   int FDataSync(int) override { return calls <= 0 ? -EIO : 0; }
+  int SyncFs(int) override { return calls <= 0 ? -EIO : 0; }
   int FTruncate(int fd, off_t n) override { return Dead() ? -EIO : ForwardingPosix::FTruncate(fd, n); }
   int FAllocate(int fd, int m, off_t o, off_t n) override {
     return Dead() ? -EIO : ForwardingPosix::FAllocate(fd, m, o, n);

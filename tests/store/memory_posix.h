@@ -26,6 +26,7 @@ class MemoryPosix final : public ForwardingPosix {
   }
   int FSync(int) override { return 0; }
   int FDataSync(int) override { return 0; }
+  int SyncFs(int) override { return 0; }
   int FTruncate(int, off_t size) override {
     content.resize(static_cast<size_t>(size));
     return 0;

@@ -1,7 +1,7 @@
 // Mounts the store in a directory under fixed test keys, until it is unmounted: for tests in shell and
 // Python.
 //   store_mount_helper STORE MOUNTPOINT [no-xattr] [eager]
-// eager: seals and writes its register all the time, so that a kill meets it there.
+// eager: syncs, seals and writes its register all the time, so that a kill meets it there.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   for (int i = 3; i < argc; ++i) {
     if (argv[i] == std::string_view("no-xattr")) options.extended_attributes = false;
     if (argv[i] == std::string_view("eager")) {
-      options.seal_interval = options.register_interval = absl::Milliseconds(50);
+      options.seal_interval = options.register_interval = options.sync_after = absl::Milliseconds(50);
     }
   }
   const auto mount =

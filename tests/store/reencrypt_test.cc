@@ -104,9 +104,26 @@ TEST_F(ReencryptTest, MovesEverythingAndProvesIt) {
   EXPECT_THAT(verified->uses, ElementsAre(Key(2)));
 }
 
+TEST_F(ReencryptTest, TimesStay) {
+  ASSERT_NO_FATAL_FAILURE(MakeStore());
+  Inode* root = tree_->root();
+  Change old;
+  old.modified = timespec{1'600'000'000, 7};
+  const std::vector<Inode*> all = {root, Find(root, "sealed"), Find(root, "folder"),
+                                   Find(Find(root, "folder"), "link")};
+  for (Inode* inode : all) ASSERT_TRUE(tree_->SetAttributes(inode, old).ok());
+  keys_.Add();
+  ASSERT_EQ(Reencrypt().state, ReencryptState::kDone);
+  for (Inode* inode : all) {
+    const auto st = tree_->Attributes(inode);
+    EXPECT_EQ(st->st_mtim.tv_sec, 1'600'000'000) << inode->type;
+    EXPECT_EQ(st->st_mtim.tv_nsec, 7) << inode->type;
+  }
+}
+
 TEST_F(ReencryptTest, EveryBoxIsCountedBeforeItIsSealed) {
   ASSERT_NO_FATAL_FAILURE(MakeStore());
-  tree_->SealSome(true);
+  tree_->SealAll();
   // What is there was sealed at least once: blocks, maps, a link's target, two attributes.
   const auto count = [&](DataKeyId key) {
     const KeyUse use = TakeCensus(*tree_, false)->uses[key];
@@ -262,7 +279,7 @@ TEST_F(ReencryptTest, UnderTraffic) {
         if (random() % 20 == 0) {
           ASSERT_TRUE(tree_->Sync(files[i], true).ok());
         }
-        if (random() % 50 == 0) tree_->SealSome(false);
+        if (random() % 50 == 0) tree_->SealSome(absl::ZeroDuration());
       }
     });
     std::thread mover([&] {

@@ -115,7 +115,7 @@ class TreeFixture : public StoreFixture {
   }
   void SyncAndSeal(store::Inode* inode) {
     ASSERT_TRUE(tree_->Sync(inode, false).ok());
-    tree_->SealSome(true);
+    tree_->SealAll();
   }
 
   TempStore store_;
