@@ -1,20 +1,29 @@
-"""A mount of a store that can be killed, and processes that write to a database on it until then."""
+"""A mount of a store that can be killed, or its disk cut off, and processes that write to a database on it until then."""
 import os
+import pathlib
 import select
 import subprocess
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import disk
 
 class Mount:
-    def __init__(self, helper, base, *flags):
+    """`disk_size`: of a disk of the store's own, for cut()."""
+
+    def __init__(self, helper, base, *flags, disk_size=None):
         self.helper, self.flags = helper, flags
-        self.below, self.dir = base / 'store', base / 'mnt'
+        self.disk = disk.Disk(base / 'image', base / 'disk', disk_size) if disk_size else None
+        self.below, self.dir = (self.disk.dir if self.disk else base) / 'store', base / 'mnt'
         self.below.mkdir()
         self.dir.mkdir()
         self.open()
 
     def open(self):
+        if self.disk and self.disk.is_cut:
+            self.disk.close()
+            self.disk.open()
         self.process = subprocess.Popen([self.helper, self.below, self.dir, *self.flags], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while not os.path.ismount(self.dir):
@@ -27,10 +36,18 @@ class Mount:
         self.process.wait()
         subprocess.run(['umount', '-l', self.dir], check=True)
 
+    def cut(self):
+        """The power: of the process first, because ext4 answers some fsyncs that are under way meanwhile as if they were done (seen
+        without a store, too). Who has files open on the disk must end before open()."""
+        self.kill()
+        self.disk.cut()
+
     def close(self):
         if self.process.poll() is None:
             subprocess.run(['umount', '-l', self.dir], check=True)
             self.process.wait(60)
+        if self.disk:
+            self.disk.close()
 
 
 class Writers:

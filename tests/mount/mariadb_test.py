@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""MariaDB on a mounted store: a mount that is killed under it, and no acknowledged commit lost.
+"""MariaDB on a mounted store: a mount that is killed under it, power that is cut, and no acknowledged commit lost.
 
     mariadb_test.py STORE_MOUNT_HELPER [ROUNDS]
 
 InnoDB asks of a file system what neither PostgreSQL nor SQLite does: it reads and writes its tables with O_DIRECT. Each round
-writes by several sessions, kills the mount or the server at an instant of its own, lets InnoDB recover, and looks at what is left.
-Skipped where MariaDB (apt-get install mariadb-server) is not installed.
+writes by several sessions, kills the mount or the server or cuts the power at an instant of its own, lets InnoDB recover, and looks
+at what is left. Skipped where MariaDB (apt-get install mariadb-server) is not installed, or no loop device is there.
 """
 import pathlib
 import random
@@ -17,7 +17,8 @@ import tempfile
 import time
 import unittest
 
-import killed
+import killed  # first: it leads to the next
+import disk
 
 HELPER = sys.argv.pop(1)
 ROUNDS = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 4
@@ -78,7 +79,7 @@ class Server:
 class MariaDbTest(unittest.TestCase):
     def setUp(self):
         self.base = pathlib.Path(tempfile.mkdtemp(prefix='keyhold-mariadb-', dir='/var/tmp'))
-        self.mount = killed.Mount(HELPER, self.base)
+        self.mount = killed.Mount(HELPER, self.base, disk_size='1G')
         self.server = Server(self.base, self.mount.dir / 'data')
         self.server.start()
 
@@ -102,14 +103,11 @@ class MariaDbTest(unittest.TestCase):
         self.server.sql('CREATE DATABASE load_test; CREATE TABLE load_test.t (writer INT, number INT, body LONGBLOB, '
                         'PRIMARY KEY (writer, number)) ENGINE=InnoDB')
         acknowledged = [-1] * WRITERS
-        kills = 0
         for number in range(ROUNDS):
             writers = killed.Writers(WRITER, self.server.socket, acknowledged)
             try:
                 writers.watch(luck.uniform(0.5, 4))
-                if number % 4 != 3:
-                    self.mount.kill()
-                    kills += 1
+                (self.mount.kill, self.mount.cut, lambda: None, self.mount.cut)[number % 4]()
                 self.server.kill()
             finally:
                 writers.end()
@@ -118,10 +116,11 @@ class MariaDbTest(unittest.TestCase):
             self.server.start()
             with self.subTest(seed=seed, round=number):
                 self.look(acknowledged)
-        print(f'{ROUNDS} rounds, {kills} kills of the mount, {sum(acknowledged) + WRITERS} commits: all there', flush=True)
+        print(f'{ROUNDS} rounds: every fourth a kill of the mount, every other a power cut; {sum(acknowledged) + WRITERS} commits: all there', flush=True)
 
 
 if __name__ == '__main__':
     # Writers that are waited for in vain must not outlive the test.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    disk.enter_own_namespace()
     unittest.main(verbosity=2)
